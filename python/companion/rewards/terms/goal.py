@@ -1,0 +1,31 @@
+"""How far the robot is from what it should reach."""
+
+import numpy as np
+
+from companion.rewards.terms import SignalArray, Values
+from companion.rewards.terms._tolerance import tolerance
+
+
+def distance_to_goal(goal_distance: SignalArray) -> Values:
+    """Distance to the goal, at least 0, in m."""
+    return goal_distance[:, 0]
+
+
+def near_goal(goal_distance: SignalArray, *, within_m: float = 0.0, margin_m: float = 0.5) -> Values:
+    """1 within `within_m` of the goal, smoothly down to 0.1 at `margin_m` beyond; 0 to 1."""
+    return tolerance(goal_distance[:, 0], upper=within_m, margin=margin_m)
+
+
+def facing_goal(goal_direction: SignalArray) -> Values:
+    """Cosine of the angle between the robot's heading and the goal's direction; -1 to 1."""
+    return goal_direction[:, 0]
+
+
+def reached(success: SignalArray) -> Values:
+    """1 on the step on which the episode succeeds, else 0."""
+    return success[:, 0]
+
+
+def holding(held_s: SignalArray) -> Values:
+    """1 while the tool stays at its target, else 0."""
+    return (held_s[:, 0] > 0.0).astype(np.float64)

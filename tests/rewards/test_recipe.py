@@ -1,0 +1,141 @@
+"""Recipes load as written, and whatever is wrong with one is told with its line and the choices."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from companion import tasks
+from companion.rewards import RecipeError, load_recipe, recipes_of
+from companion.tasks import Task
+
+GOOD = """\
+task: toy
+description: Reach the goal.
+terms:
+  reached: {kind: event, weight: 10, rationale: that is what it is for}
+  approach:
+    function: near_goal
+    kind: potential
+    weight: 1e-1
+    margin_m: 2
+    rationale: a hint on the way
+training:
+  ppo: {steps: 1000, learning_rate: 3e-4, sizes: [64, 64], name: x, flag: true}
+"""
+
+
+def test_a_recipe_is_read_with_its_defaults(task: Task, write: Callable[[str], str]) -> None:
+    recipe = load_recipe(task, write(GOOD))
+    assert (recipe.name, recipe.task, recipe.text) == ("made", "toy", GOOD)
+    assert [term.name for term in recipe.terms] == ["reached", "approach"]
+    approach = recipe.terms[1]
+    assert (approach.function_name, approach.kind, approach.weight) == ("near_goal", "potential", 0.1)
+    assert approach.settings == {"within_m": 0.0, "margin_m": 2.0}
+    assert recipe.training["ppo"] == {
+        "steps": 1000,
+        "learning_rate": 3e-4,
+        "sizes": [64, 64],
+        "name": "x",
+        "flag": True,
+    }
+
+
+def test_the_hash_follows_the_reward_and_nothing_else(task: Task, write: Callable[[str], str]) -> None:
+    def hash_of(text: str) -> str:
+        return load_recipe(task, write(text)).hash
+
+    original = hash_of(GOOD)
+    assert len(original) == 64
+    assert hash_of("# a note\n" + GOOD.replace("a hint", "another hint").replace("1000", "2000")) == original
+    assert hash_of(GOOD.replace("margin_m: 2", "margin_m: 2.5")) != original
+    assert hash_of(GOOD.replace("weight: 10", "weight: 11")) != original
+    assert hash_of(GOOD.replace("kind: event", "kind: rate")) != original
+    assert hash_of(GOOD.replace("    margin_m: 2\n", "    margin_m: 2\n    within_m: 0\n")) == original
+
+
+FAULTS = {
+    "unknown key": (GOOD + "gamma: 1\n", 13, ["unknown key 'gamma'", "task, description, terms, training"]),
+    "unknown function": (GOOD.replace("near_goal", "near_gaol"), 6, ["'near_gaol'", "did you mean 'near_goal'?"]),
+    "unknown term name": (GOOD.replace("reached:", "raeched:"), 4, ["'raeched'", "did you mean 'reached'?"]),
+    "unknown setting": (GOOD.replace("margin_m", "margn_m"), 9, ["'margn_m'", "did you mean 'margin_m'?", "within_m"]),
+    "no weight": (GOOD.replace("weight: 10, ", ""), 4, ["terms.reached.weight", "missing"]),
+    "no kind": (GOOD.replace("    kind: potential\n", ""), 5, ["terms.approach.kind", "missing"]),
+    "no rationale": (GOOD.replace("    rationale: a hint on the way\n", ""), 5, ["rationale", "missing"]),
+    "empty rationale": (GOOD.replace("a hint on the way", "''"), 10, ["rationale", "one line"]),
+    "no terms": ("task: toy\ndescription: x\n", 1, ["'terms' is missing"]),
+    "empty terms": ("task: toy\ndescription: x\nterms: {}\n", 3, ["'terms'", "at least 1"]),
+    "wrong kind": (GOOD.replace("potential", "potental"), 7, ["'rate', 'event', 'terminal' or"]),
+    "weight in words": (GOOD.replace("1e-1", "a lot"), 8, ["terms.approach.weight", "valid number", "'a lot'"]),
+    "weight in quotes": (GOOD.replace("1e-1", "'1'"), 8, ["valid number"]),
+    "weight true": (GOOD.replace("1e-1", "true"), 8, ["valid number"]),
+    "nan": (GOOD.replace("1e-1", ".nan"), 8, ["finite"]),
+    "inf": (GOOD.replace("margin_m: 2", "margin_m: -.inf"), 9, ["margin_m", "finite"]),
+    "overflow": (GOOD.replace("1e-1", "1e999"), 8, ["finite"]),
+    "beyond float32": (GOOD.replace("1e-1", "1e39"), 8, ["32-bit"]),
+    "setting refused": (GOOD.replace("margin_m: 2", "margin_m: -2"), 5, ["'approach'", "margin=-2"]),
+    "signal not measured": (GOOD.replace("near_goal", "too_close"), 5, ["clearance", "'toy'", "goal_distance, action"]),
+    "key twice": (GOOD.replace("margin_m: 2", "margin_m: 2\n    margin_m: 3"), 10, ["'margin_m' stands", "line 9"]),
+    "term twice": (GOOD.replace("approach:", "reached:"), 5, ["'reached' stands twice"]),
+    "wrong task": (GOOD.replace("task: toy", "task: arm"), 1, ["'arm'", "'toy'"]),
+    "term name with a slash": (GOOD.replace("  approach:", "  a/b:"), 5, ["'a/b'"]),
+    "not a mapping": ("- a\n- b\n", 1, ["mapping", "task, description, terms"]),
+    "term not a mapping": ("task: toy\ndescription: x\nterms:\n  reached: 3\n", 4, ["terms.reached", "3"]),
+    "training not a mapping": (GOOD.replace("{steps", "[{steps").replace("true}", "true}]"), 12, ["training.ppo"]),
+    "training value nan": (GOOD.replace("3e-4", ".nan"), 12, ["training.ppo.learning_rate", "finite"]),
+    "alias": (GOOD.replace("weight: 10", "weight: &w 10").replace("1e-1", "*w"), None, ["alias"]),
+    "alias of itself": ("a: &a [*a]\n", 1, ["alias"]),
+    "two documents": (GOOD + "---\na: 1\n", None, ["not YAML"]),
+    "bad indent": ("task: toy\n  terms: [\n", None, ["not YAML"]),
+    "tab": ("task:\n\t- x\n", 2, ["not YAML"]),
+    "key not a word": ("? [a]\n: 1\n", 1, ["a key must be a word"]),
+    "deep": ("[" * 20_000, None, ["nested too deeply"]),
+    "empty": ("", None, ["the file is empty"]),
+    "only a comment": ("# nothing\n", None, ["the file is empty"]),
+    "control character": ("task: \x00\n", None, ["not YAML"]),
+    "not UTF-8": (GOOD.encode() + b"\xff", 13, ["not UTF-8"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_told_with_its_line(fault: str, task: Task, write: Callable[[str | bytes], str]) -> None:
+    text, line, words = FAULTS[fault]
+    path = write(text)
+    with pytest.raises(RecipeError) as error:
+        load_recipe(task, path)
+    message = str(error.value)
+    assert message.startswith(path if line is None else f"{path}:{line}: "), message
+    assert "\n" not in message and all(word in message for word in words), message
+
+
+def test_a_path_that_holds_no_recipe(task: Task, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="No such file"):
+        load_recipe(task, str(tmp_path / "missing.yaml"))
+    with pytest.raises(RecipeError, match="not a file"):
+        load_recipe(task, f"{tmp_path}/")
+
+
+def test_the_current_directorys_recipes_come_first(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "reward_configs" / "toy"
+    folder.mkdir(parents=True)
+    (folder / "full.yaml").write_text(GOOD)
+    (folder / "sparse.yaml").write_text(GOOD)
+    monkeypatch.chdir(tmp_path)
+    assert recipes_of("toy") == ["full", "sparse"]
+    assert load_recipe(task, "full").name == "full"
+    with pytest.raises(RecipeError, match=r"no recipe 'ful' for task 'toy'.*choose from full, sparse"):
+        load_recipe(task, "ful")
+
+
+def test_an_unknown_task_has_no_recipes(task: Task) -> None:
+    assert recipes_of("no_such_task") == []
+    with pytest.raises(RecipeError, match="there are none"):
+        load_recipe(replace(task, name="no_such_task"), "full")
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_every_recipe_of_every_task_loads(name: str) -> None:
+    assert {"full", "sparse"} <= set(recipes_of(name))
+    recipes = [load_recipe(tasks.load(name), recipe) for recipe in recipes_of(name)]
+    assert len({recipe.hash for recipe in recipes}) == len(recipes)
