@@ -1,0 +1,28 @@
+"""A folder of modules is a menu: every public module is one choice, and its file name is its name on the command line."""
+
+import pkgutil
+from collections.abc import Iterable
+from importlib import import_module
+from types import ModuleType
+
+
+def choices(package: ModuleType) -> list[str]:
+    """The names of the public modules in a package, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
+
+
+def pick(package: ModuleType, name: str, kind: str) -> ModuleType:
+    """The module of that name.
+
+    Raises:
+        ValueError: if there is none; the message names the `kind` of thing and lists the choices.
+    """
+    if name not in choices(package):
+        raise ValueError(no_such(kind, name, choices(package)))
+    return import_module(f"{package.__name__}.{name}")
+
+
+def no_such(kind: str, name: object, allowed: Iterable[str]) -> str:
+    """The one sentence that every wrong name gets: the thing, and the choices."""
+    listed = ", ".join(allowed) or "(there are none)"
+    return f"no {kind} '{name}'; choose from {listed}"

@@ -1,0 +1,1 @@
+"""MuJoCo steps many copies of one task in one process."""

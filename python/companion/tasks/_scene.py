@@ -1,0 +1,121 @@
+"""The part of a task that lives in the simulator: it starts episodes, drives and measures, always for many copies at once.
+
+A scene is plain numpy over the arrays of `Physics`; MuJoCo itself, its threads, delays and time limits are the simulator's.
+`which` is a slice for all copies or an index array for some.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Which: TypeAlias = slice | NDArray[np.intp]
+Floats: TypeAlias = NDArray[np.float64]
+ALL = slice(None)
+
+
+@dataclass
+class Physics:
+    """MuJoCo's side of all copies; a scene reads and writes these arrays in place."""
+
+    position: Floats
+    """Generalised positions `[copies, nq]`."""
+    velocity: Floats
+    """Generalised velocities `[copies, nv]`."""
+    control: Floats
+    """Actuator controls of the coming decision `[copies, substeps, nu]`."""
+    mocap_position: Floats
+    """World positions of the mocap bodies in the coming decision `[copies, substeps, nmocap, 3]`, m."""
+    mocap_quaternion: Floats
+    """Their orientations, w first `[copies, substeps, nmocap, 4]`."""
+    sensor: Floats
+    """Sensor readings of the last decision's physics steps `[copies, substeps, nsensordata]`."""
+
+
+@dataclass(frozen=True)
+class ModelEdit:
+    """Values for one row of one MjModel array, in each of the copies that start an episode."""
+
+    field: str
+    """Name of the MjModel array, as `body_mass`."""
+    row: int | slice
+    """Which row or rows."""
+    values: Floats
+    """`[starting copies, *row shape]`."""
+
+
+@dataclass(frozen=True)
+class Lidar:
+    """A laser scanner on the body `robot`, looking around in the horizontal plane."""
+
+    site: str
+    """The site it is mounted at."""
+    rays: int
+    """Rays per scan, evenly spaced, the first one forward, counted counter-clockwise."""
+    period_s: float
+    """Time between scans; between two scans the last one is held."""
+    max_m: float
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Which copies came to a true end, and which of these with success; bool `[copies]`."""
+
+    terminated: NDArray[np.bool_]
+    success: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Names:
+    """Where named things stand in MuJoCo's arrays."""
+
+    body: Mapping[str, int]
+    geom: Mapping[str, int]
+    mocap: Mapping[str, int]
+    """Row of a mocap body among the mocap bodies."""
+    nominal: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """MjModel arrays of the undisturbed model by name."""
+
+
+class Scene(Protocol):
+    """What the simulator asks of a task."""
+
+    lidar: Lidar | None
+    state: Any
+    """A dataclass of arrays over copies: all that the scene remembers between steps."""
+
+    def mjcf(self) -> str:
+        """The MuJoCo model."""
+        ...
+
+    def allocate(self, copies: int, names: Names) -> None:
+        """Make the state for so many copies."""
+        ...
+
+    def start(
+        self, which: NDArray[np.intp], physics: Physics, perturbation: Mapping[str, Floats], random: np.random.Generator
+    ) -> list[ModelEdit]:
+        """Begin episodes: write `physics` and the state of these copies. `perturbation[name]` is `[len(which)]`."""
+        ...
+
+    def drive(self, physics: Physics, action: Floats, random: np.random.Generator) -> None:
+        """Turn the action `[copies, n]` in [-1, 1] that takes effect now into controls and mocap poses."""
+        ...
+
+    def lidar_pose(self, which: Which, physics: Physics) -> tuple[Floats, Floats]:
+        """Where the scanner's body is: positions `[k, 3]` m and yaw `[k]` rad in the world."""
+        ...
+
+    def scanned(self, which: NDArray[np.intp], range_m: Floats, random: np.random.Generator) -> None:
+        """Take in a scan, true ranges `[k, rays]` m, cut off at the lidar's reach."""
+        ...
+
+    def measure(self, which: Which, physics: Physics, random: np.random.Generator) -> dict[str, Floats]:
+        """All of the task's own signals, `[k, size]` each."""
+        ...
+
+    def ends(self, signals: Mapping[str, Floats]) -> Ends:
+        """Judge the signals of a step."""
+        ...

@@ -1,0 +1,131 @@
+"""What every task file says: the one frozen `TASK` and the parts it is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from companion.signals import Layout, Signal
+
+if TYPE_CHECKING:
+    from companion.tasks._scene import Scene
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """One way in which an episode differs from the nominal world; drawn anew for every episode and copy."""
+
+    name: str
+    """Its name on the command line (`--set NAME=VALUE`) and as an ML-Agents environment parameter."""
+    unit: str
+    """SI unit, "1" for a factor or a share."""
+    nominal: float
+    """The value of the undisturbed world."""
+    low: float
+    """Lower end of the training range."""
+    high: float
+    """Upper end of the training range."""
+    allowed: tuple[float, float]
+    """What may be set from outside; wider than the training range."""
+    description: str
+    """One sentence for the engineer."""
+    is_integer: bool = False
+    """Drawn among the whole numbers from low to high, both included."""
+
+
+@dataclass(frozen=True)
+class ActionEntry:
+    """One entry of the action, and the physical command that -1 and +1 stand for."""
+
+    name: str
+    unit: str
+    low: float
+    """The command at action -1."""
+    high: float
+    """The command at action +1."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure that judges an episode, independent of every reward."""
+
+    name: str
+    unit: str
+    description: str
+    how: Literal["last", "mean", "sum", "max"] = "mean"
+    """How the signal of the same name becomes one number per episode."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a robot has to do, as data; `make_scene` builds the part that lives in MuJoCo."""
+
+    name: str
+    robot: str
+    """The module under `companion.robots`."""
+    description: str
+    success_means: str
+    """One sentence that says when an episode counts as success."""
+    control_period_s: float
+    """Time between two decisions."""
+    physics_step_s: float
+    """MuJoCo's time step; a whole number of them fits into a control period."""
+    max_episode_s: float
+    """After this an episode is truncated."""
+    signals: tuple[Signal, ...]
+    """All that is measured at each decision."""
+    observation: tuple[str, ...]
+    """The names of the signals that the policy sees, in order."""
+    action: tuple[ActionEntry, ...]
+    perturbations: tuple[Perturbation, ...]
+    metrics: tuple[Metric, ...]
+    make_scene: "Callable[[], Scene]"
+
+    @property
+    def behavior_name(self) -> str:
+        """ML-Agents' name of it: `mobile_goto` is `MobileGoto`."""
+        return "".join(part.capitalize() for part in self.name.split("_"))
+
+    @property
+    def layout(self) -> Layout:
+        """The observation layout."""
+        by_name = {signal.name: signal for signal in self.signals}
+        return Layout(tuple(by_name[name] for name in self.observation))
+
+    @property
+    def substeps(self) -> int:
+        """Physics steps per decision."""
+        return round(self.control_period_s / self.physics_step_s)
+
+    @property
+    def max_episode_steps(self) -> int:
+        """Decisions after which an episode is truncated."""
+        return round(self.max_episode_s / self.control_period_s)
+
+    def perturbation(self, name: str) -> Perturbation:
+        """The perturbation of that name.
+
+        Raises:
+            ValueError: if the task has none of that name; lists the choices.
+        """
+        by_name = {entry.name: entry for entry in self.perturbations}
+        if name not in by_name:
+            raise ValueError(f"no perturbation '{name}' in task '{self.name}'; choose from {', '.join(by_name)}")
+        return by_name[name]
+
+    def check_perturbation(self, name: str, value: Any) -> float:
+        """The value as a float, checked against what may be set from outside.
+
+        Raises:
+            ValueError: on an unknown name or a value outside the allowed range, naming both.
+        """
+        entry = self.perturbation(name)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{name}={value!r} is not a number ({entry.unit})") from None
+        low, high = entry.allowed
+        if not low <= number <= high:
+            raise ValueError(f"{name}={number:g} is outside what may be set, {low:g} to {high:g} {entry.unit}")
+        if entry.is_integer and number != round(number):
+            raise ValueError(f"{name}={number:g} must be a whole number")
+        return number

@@ -1,0 +1,1 @@
+"""Anything that can be stepped, as one VecEnv: embedded, Unity."""

@@ -1,0 +1,42 @@
+"""What one step of any world gives back. Trainers know it only by the shape of their own `VecEnv` protocol."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """The episodes that ended in one step; every array has one entry per ended episode."""
+
+    copy: NDArray[np.int64]
+    """Which copy it was."""
+    length: NDArray[np.int64]
+    """Decisions taken."""
+    total_reward: NDArray[np.float32]
+    success: NDArray[np.bool_]
+    terms: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Weighted reward per term, summed over the episode; their sum is `total_reward`."""
+    raw_terms: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Unweighted value per term, averaged over the episode's real steps."""
+    metrics: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """The task's metrics."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One decision of every copy; arrays `[num_envs, …]`."""
+
+    observation: NDArray[np.float32]
+    """What to act on next; of a new episode where the old one ended."""
+    reward: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+    """The episode came to a true end: no value beyond it."""
+    truncated: NDArray[np.bool_]
+    """The episode was cut off by time: the value of `final_observation` goes on."""
+    final_observation: NDArray[np.float32]
+    """The last observation of the old episode where one ended, else `observation`."""
+    active: NDArray[np.bool_]
+    """False where a row holds no transition (an agent that was absent, or a numerically bad episode)."""
+    episodes: Episodes

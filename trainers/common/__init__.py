@@ -1,0 +1,1 @@
+"""What has one definition for every algorithm."""

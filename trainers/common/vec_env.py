@@ -1,0 +1,89 @@
+"""What a trainer asks of a world. Worlds satisfy it by shape and never import it."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Episodes(Protocol):
+    """The episodes that ended in one step; every array has one entry per ended episode."""
+
+    @property
+    def length(self) -> NDArray[np.int64]: ...
+    @property
+    def total_reward(self) -> NDArray[np.float32]: ...
+    @property
+    def success(self) -> NDArray[np.bool_]: ...
+    @property
+    def terms(self) -> Mapping[str, NDArray[np.float32]]: ...
+    @property
+    def raw_terms(self) -> Mapping[str, NDArray[np.float32]]: ...
+    @property
+    def metrics(self) -> Mapping[str, NDArray[np.float32]]: ...
+
+
+class Step(Protocol):
+    """One decision of every copy; arrays `[num_envs, …]`."""
+
+    @property
+    def observation(self) -> NDArray[np.float32]:
+        """What to act on next; of a new episode where the old one ended."""
+        ...
+
+    @property
+    def reward(self) -> NDArray[np.float32]: ...
+    @property
+    def terminated(self) -> NDArray[np.bool_]:
+        """The episode came to a true end: no value beyond it."""
+        ...
+
+    @property
+    def truncated(self) -> NDArray[np.bool_]:
+        """The episode was cut off: the value of `final_observation` goes on."""
+        ...
+
+    @property
+    def final_observation(self) -> NDArray[np.float32]:
+        """The last observation of the old episode where one ended, else `observation`."""
+        ...
+
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """False where a row holds no transition to learn from."""
+        ...
+
+    @property
+    def episodes(self) -> Episodes: ...
+
+
+class VecEnv(Protocol):
+    """Many copies of one task that are stepped together and reset themselves when an episode ends."""
+
+    @property
+    def num_envs(self) -> int: ...
+    @property
+    def observation_size(self) -> int: ...
+    @property
+    def action_size(self) -> int:
+        """Entries of the continuous action, each in [-1, 1]."""
+        ...
+
+    def reset(self, seed: int) -> NDArray[np.float32]:
+        """Start every copy anew; the first observation `[num_envs, observation_size]`."""
+        ...
+
+    def step(self, action: NDArray[np.float32]) -> Step:
+        """Take one decision in every copy; `action` is `[num_envs, action_size]`."""
+        ...
+
+    def get_state(self) -> Mapping[str, Any] | None:
+        """All that `set_state` needs to go on exactly from here (arrays and plain values), or None if it can't be told."""
+        ...
+
+    def set_state(self, state: Mapping[str, Any]) -> NDArray[np.float32]:
+        """Go on from a saved state; the observation to act on."""
+        ...
+
+    def close(self) -> None: ...
