@@ -1,0 +1,136 @@
+"""Worlds small enough to know the answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TinyEpisodes:
+    length: NDArray[np.int64]
+    total_reward: Floats
+    success: NDArray[np.bool_]
+    terms: dict[str, Floats] = field(default_factory=dict)
+    raw_terms: dict[str, Floats] = field(default_factory=dict)
+    metrics: dict[str, Floats] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TinyStep:
+    observation: Floats
+    reward: Floats
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    final_observation: Floats
+    active: NDArray[np.bool_]
+    episodes: TinyEpisodes
+
+
+class PointMass:
+    """A point on a line is pushed to the origin: stochastic, with a state, episodes that end well or run out of time.
+
+    observation = (position, speed), the episode ends within 0.1 of the origin at a speed below 0.2.
+    """
+
+    observation_size = 2
+    action_size = 1
+    time_limit = 40
+
+    def __init__(self, num_envs: int, seed: int) -> None:
+        self.num_envs = num_envs
+        self._random = np.random.default_rng(seed)
+        self._body = np.zeros((num_envs, 2), np.float32)
+        self._age = np.zeros(num_envs, np.int64)
+        self._total = np.zeros(num_envs, np.float32)
+
+    def reset(self, seed: int) -> Floats:
+        self._random = np.random.default_rng(seed)
+        self._start(np.ones(self.num_envs, bool))
+        return self._body.copy()
+
+    def step(self, action: Floats) -> TinyStep:
+        assert np.abs(action).max() <= 1
+        push = action[:, 0] + 0.05 * self._random.standard_normal(self.num_envs, dtype=np.float32)
+        self._body[:, 1] += 0.2 * push
+        self._body[:, 0] += 0.2 * self._body[:, 1]
+        self._age += 1
+        arrived = (np.abs(self._body[:, 0]) < 0.1) & (np.abs(self._body[:, 1]) < 0.2)
+        reward = (arrived - 0.1 * np.abs(self._body[:, 0])).astype(np.float32)
+        self._total += reward
+        late = (self._age >= self.time_limit) & ~arrived
+        ended, final = arrived | late, self._body.copy()
+        episodes = TinyEpisodes(
+            length=self._age[ended],
+            total_reward=self._total[ended],
+            success=arrived[ended],
+            terms={"all": self._total[ended]},
+            metrics={"speed": np.abs(final[ended, 1])},
+        )
+        self._start(ended)
+        everyone = np.ones(self.num_envs, bool)
+        return TinyStep(self._body.copy(), reward, arrived, late, final, everyone, episodes)
+
+    def get_state(self) -> Mapping[str, Any] | None:
+        return {
+            "random": self._random.bit_generator.state,
+            "body": self._body.copy(),
+            "age": self._age.copy(),
+            "total": self._total.copy(),
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> Floats:
+        self._random.bit_generator.state = state["random"]
+        self._body, self._age, self._total = (np.array(state[name]) for name in ("body", "age", "total"))
+        return self._body.copy()
+
+    def close(self) -> None:
+        pass
+
+    def _start(self, who: NDArray[np.bool_]) -> None:
+        count = int(who.sum())
+        self._body[who, 0] = self._random.uniform(-2, 2, count)
+        self._body[who, 1] = self._random.uniform(-0.5, 0.5, count)
+        self._age[who] = 0
+        self._total[who] = 0
+
+
+class Bandit:
+    """Every episode is one decision; the best action is 0.8 x the observation's first entry, the second is noise."""
+
+    observation_size = 2
+    action_size = 1
+
+    def __init__(self, num_envs: int, seed: int) -> None:
+        self.num_envs = num_envs
+        self._random = np.random.default_rng(seed)
+        self._observation = self._draw()
+
+    def reset(self, seed: int) -> Floats:
+        self._random = np.random.default_rng(seed)
+        self._observation = self._draw()
+        return self._observation
+
+    def step(self, action: Floats) -> TinyStep:
+        error = action[:, 0] - 0.8 * self._observation[:, 0]
+        reward = -np.square(error).astype(np.float32)
+        final, self._observation = self._observation, self._draw()
+        everyone = np.ones(self.num_envs, bool)
+        episodes = TinyEpisodes(np.ones(self.num_envs, np.int64), reward, np.abs(error) < 0.1)
+        return TinyStep(self._observation, reward, everyone, ~everyone, final, everyone, episodes)
+
+    def get_state(self) -> Mapping[str, Any] | None:
+        return None
+
+    def set_state(self, state: Mapping[str, Any]) -> Floats:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+    def _draw(self) -> Floats:
+        return self._random.uniform(-1, 1, (self.num_envs, 2)).astype(np.float32)
