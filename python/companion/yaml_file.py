@@ -102,7 +102,7 @@ class _Reader:
             return {key: self.value(child, (*place, key)) for key, child in self._entries(node, place)}
         if isinstance(node, yaml.SequenceNode):
             return [self.value(child, (*place, index)) for index, child in enumerate(node.value)]
-        return _scalar(node)
+        return _scalar(node) if isinstance(node, yaml.ScalarNode) else None
 
     def _entries(self, node: yaml.MappingNode, place: Place) -> Iterator[tuple[str, yaml.Node]]:
         seen: dict[str, int] = {}
@@ -123,7 +123,7 @@ class _Reader:
         self._seen.add(id(node))
 
 
-def _scalar(node: yaml.Node) -> Any:
+def _scalar(node: yaml.ScalarNode) -> Any:
     text: str = node.value
     if node.style is not None:  # quoted, or a block of text
         return text

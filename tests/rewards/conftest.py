@@ -20,7 +20,7 @@ def _no_scene() -> NoReturn:
 def task() -> Task:
     signals = (
         Signal("goal_distance", 1, "m", "distance to the goal"),
-        Signal("action", 2, "1", "what the policy did"),
+        Signal("previous_action", 2, "1", "what the policy did"),
         Signal("success", 1, "1", "reached"),
         Signal("contact", 1, "1", "touched something"),
     )

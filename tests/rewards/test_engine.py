@@ -31,7 +31,7 @@ def signals(distance: list[float], success: float = 0.0, contact: float = 0.0) -
     copies = len(distance)
     return {
         "goal_distance": np.array(distance)[:, None],
-        "action": np.tile([1.0, 0.5], (copies, 1)),
+        "previous_action": np.tile([1.0, 0.5], (copies, 1)),
         "success": np.full((copies, 1), success),
         "contact": np.full((copies, 1), contact),
     }
@@ -40,7 +40,7 @@ def signals(distance: list[float], success: float = 0.0, contact: float = 0.0) -
 def random_signals(random: np.random.Generator, copies: int) -> dict[str, NDArray[np.float32]]:
     return {
         "goal_distance": random.uniform(0, 3, (copies, 1)).astype(np.float32),
-        "action": random.uniform(-1, 1, (copies, 2)).astype(np.float32),
+        "previous_action": random.uniform(-1, 1, (copies, 2)).astype(np.float32),
         "success": (random.random((copies, 1)) < 0.2).astype(np.float32),
         "contact": (random.random((copies, 1)) < 0.2).astype(np.float32),
     }

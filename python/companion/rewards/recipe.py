@@ -134,7 +134,8 @@ class _Term(BaseModel):
     """One entry under `terms`; what it has beyond these keys are settings of its function."""
 
     model_config = ConfigDict(strict=True, extra="allow")
-    __pydantic_extra__: dict[str, Number] = Field(init=False)
+    # pydantic's documented way to give the extra keys a type
+    __pydantic_extra__: dict[str, Number] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
 
     function: Line | None = None
     kind: Kind

@@ -16,6 +16,16 @@ def near_goal(goal_distance: SignalArray, *, within_m: float = 0.0, margin_m: fl
     return tolerance(goal_distance[:, 0], upper=within_m, margin=margin_m)
 
 
+def distance_to_target(distance: SignalArray) -> Values:
+    """Distance from the tool to its target, at least 0, in m."""
+    return distance[:, 0]
+
+
+def near_target(distance: SignalArray, *, within_m: float = 0.0, margin_m: float = 0.3) -> Values:
+    """1 with the tool within `within_m` of its target, smoothly down to 0.1 at `margin_m` beyond; 0 to 1."""
+    return tolerance(distance[:, 0], upper=within_m, margin=margin_m)
+
+
 def facing_goal(goal_direction: SignalArray) -> Values:
     """Cosine of the angle between the robot's heading and the goal's direction; -1 to 1."""
     return goal_direction[:, 0]

@@ -9,19 +9,19 @@ def _mean_square(signal: SignalArray) -> Values:
     return np.einsum("ij,ij->i", signal, signal) / signal.shape[1]
 
 
-def action_squared(action: SignalArray) -> Values:
-    """Mean square of the action's entries; 0 to 1."""
-    return _mean_square(action)
+def action_squared(previous_action: SignalArray) -> Values:
+    """Mean square of the entries of the action just taken; 0 to 1."""
+    return _mean_square(previous_action)
 
 
 def action_change_squared(action_change: SignalArray) -> Values:
-    """Mean square of the change of the action's entries since the last decision; 0 to 4."""
+    """Mean square of the change of the action from one decision to the next; 0 to 4."""
     return _mean_square(action_change)
 
 
-def joint_speed_squared(joint_velocity: SignalArray) -> Values:
+def joint_speed_squared(joint_speed: SignalArray) -> Values:
     """Mean square of the joint speeds, at least 0, in (rad/s)²."""
-    return _mean_square(joint_velocity)
+    return _mean_square(joint_speed)
 
 
 def turning_squared(velocity: SignalArray) -> Values:

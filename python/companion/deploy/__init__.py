@@ -1,0 +1,1 @@
+"""A policy on a machine that has no torch and no simulator."""

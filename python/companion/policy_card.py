@@ -1,0 +1,288 @@
+"""The policy card: what a robot has to know about a policy, carried inside the ONNX file as JSON.
+
+It needs numpy and the standard library only, so that a robot reads the very class that training wrote.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from companion.signals import Layout, Signal
+
+METADATA_KEY = "companion.policy_card"
+"""Where the card stands among an ONNX file's metadata_props."""
+
+VERSION = 1
+"""Of the card's own format."""
+
+
+class CardError(ValueError):
+    """A card that can't be read; the message names the field."""
+
+
+@dataclass(frozen=True)
+class ActionScale:
+    """One entry of the action: the command is `low` at -1, `high` at +1, and linear between."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Range:
+    """One way in which episodes differed in training, drawn evenly from `low` to `high`."""
+
+    name: str
+    unit: str
+    nominal: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class RecipeText:
+    """The reward that the policy was trained for."""
+
+    name: str
+    hash: str
+    """SHA-256 over what the reward is computed from."""
+    text: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the policy comes from."""
+
+    trainer: str
+    config: Mapping[str, Any]
+    """The trainer's resolved settings."""
+    steps: int
+    """Decisions that it learned from, over all copies."""
+    seed: int
+    git_commit: str
+    """With "-dirty" behind it where files had been changed; empty where there was no git."""
+    date: str
+    """ISO 8601, UTC."""
+    versions: Mapping[str, str]
+    """Of the libraries that took part."""
+
+
+@dataclass(frozen=True)
+class GoldenVectors:
+    """Observations and the actions that the trained network itself gave for them."""
+
+    observation: tuple[tuple[float, ...], ...]
+    action: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class ObservationRange:
+    """The least and the largest value of each observation entry over the evaluation's episodes."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PolicyCard:
+    """Everything about a policy but its weights.
+
+    Raises:
+        CardError: if sizes do not fit each other or a number is not finite; names the field.
+    """
+
+    robot: str
+    task: str
+    behavior: str
+    """ML-Agents' name of the task."""
+    observation: tuple[Signal, ...]
+    """What the policy sees, in the order in which it stands in the input vector."""
+    action: tuple[ActionScale, ...]
+    control_period_s: float
+    """Time between two decisions."""
+    latency_s: tuple[float, float]
+    """Shortest and longest delay from observation to command in training, beyond the simulator's own."""
+    perturbations: tuple[Range, ...]
+    robot_facts: Mapping[str, Any]
+    """Limits, joint order, geometry and sensors of the machine, as `companion.robots` has them."""
+    recipe: RecipeText
+    provenance: Provenance
+    golden: GoldenVectors
+    evaluation: Mapping[str, Any] | None = None
+    """What `companion evaluate` found at the end of training."""
+    observation_range: ObservationRange | None = None
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        try:
+            size = self.layout.size
+        except ValueError as error:
+            raise CardError(f"policy card: observation: {error}") from None
+        self._check_golden(size)
+        if self.control_period_s <= 0.0:
+            raise CardError(f"policy card: control_period_s is {self.control_period_s:g}, must be above 0")
+        for entry in self.action:
+            if not entry.low < entry.high:
+                raise CardError(f"policy card: action '{entry.name}' goes from {entry.low:g} to {entry.high:g}")
+        span = self.observation_range
+        if span and not len(span.low) == len(span.high) == size:
+            raise CardError(f"policy card: observation_range has not {size} entries")
+
+    def _check_golden(self, size: int) -> None:
+        if not self.golden.observation or len(self.golden.observation) != len(self.golden.action):
+            raise CardError("policy card: golden needs at least one observation, and an action for each")
+        for name, rows, entries in (
+            ("observation", self.golden.observation, size),
+            ("action", self.golden.action, len(self.action)),
+        ):
+            wrong = next((len(row) for row in rows if len(row) != entries), None)
+            if wrong is not None:
+                raise CardError(f"policy card: golden.{name} has rows of {wrong} entries, expected {entries}")
+
+    @property
+    def layout(self) -> Layout:
+        """The observation layout."""
+        return Layout(self.observation)
+
+    def to_command(self, action: NDArray[Any]) -> NDArray[np.float64]:
+        """The command `[..., entries]` in physical units for an action in [-1, 1], clipped to it."""
+        low, high = np.array([(entry.low, entry.high) for entry in self.action]).T
+        return low + (np.clip(action, -1.0, 1.0) + 1.0) / 2.0 * (high - low)
+
+    def to_json(self) -> str:
+        """The card as JSON; every number comes back from it to the last bit.
+
+        Raises:
+            CardError: if a number is not finite, or something in a mapping is not plain data; names the field.
+        """
+        return json.dumps(_plain(self, ""), indent=1, allow_nan=False, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> "PolicyCard":
+        """The card that `to_json` wrote.
+
+        Raises:
+            CardError: if it is no card, of another version, or has a wrong, missing or unknown field; names it.
+        """
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise CardError(f"policy card: not JSON: {error}") from None
+        if not isinstance(data, dict):
+            raise CardError("policy card: not a JSON object")
+        if data.get("version") != VERSION:
+            raise CardError(f"policy card: version {data.get('version')!r} is not {VERSION}, which is understood here")
+        return _read(PolicyCard, data, "")
+
+    @staticmethod
+    def from_metadata(metadata: Mapping[str, str], where: str) -> "PolicyCard":
+        """The card among an ONNX file's metadata; `where` names the file in errors.
+
+        Raises:
+            CardError: if there is none or it can't be read.
+        """
+        if METADATA_KEY not in metadata:
+            raise CardError(f"{where}: no policy card inside (metadata key '{METADATA_KEY}')")
+        try:
+            return PolicyCard.from_json(metadata[METADATA_KEY])
+        except CardError as error:
+            raise CardError(f"{where}: {error}") from None
+
+
+# --- plain data and back, led by the field types above ---
+
+
+def _plain(value: Any, place: str) -> Any:
+    if is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name), _inside(place, one.name)) for one in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry, _inside(place, str(key))) for key, entry in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist(), place)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(entry, f"{place}[{index}]") for index, entry in enumerate(value)]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise CardError(f"policy card: {place} is {value}")
+    if isinstance(value, str | int | float | NoneType):
+        return value
+    raise CardError(f"policy card: {place} is a {type(value).__name__}, which JSON can't hold")
+
+
+def _read(kind: Any, data: Any, place: str) -> Any:
+    """The data as `kind`: a dataclass, a tuple, a mapping, an optional one of these, or a plain value."""
+    if is_dataclass(kind):
+        return _read_dataclass(kind, data, place)
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return None if data is None else _read(inner[0], data, place)
+    if origin is tuple:
+        return _read_tuple(inner, data, place)
+    if origin is not None:  # a mapping
+        return {key: _read(inner[1], entry, _inside(place, key)) for key, entry in _expect(dict, data, place).items()}
+    if kind is Any:
+        return data
+    if kind is float:
+        return _read_float(data, place)
+    return _expect(kind, data, place)
+
+
+def _read_dataclass(kind: Any, data: Any, place: str) -> Any:
+    given = _expect(dict, data, place)
+    known = {one.name: one for one in fields(kind)}
+    for name in given:
+        if name not in known:
+            raise CardError(f"policy card: unknown field '{_inside(place, name)}'")
+    for name in known:
+        if name not in given:
+            raise CardError(f"policy card: field '{_inside(place, name)}' is missing")
+    types = _types(kind)
+    return kind(**{name: _read(types[name], given[name], _inside(place, name)) for name in known})
+
+
+def _read_tuple(inner: tuple[Any, ...], data: Any, place: str) -> tuple[Any, ...]:
+    entries = _expect(list, data, place)
+    kinds = [inner[0]] * len(entries) if inner[-1] is Ellipsis else list(inner)
+    if len(entries) != len(kinds):
+        raise CardError(f"policy card: {place} has {len(entries)} entries, expected {len(kinds)}")
+    return tuple(
+        _read(kind, one, f"{place}[{index}]") for index, (kind, one) in enumerate(zip(kinds, entries, strict=True))
+    )
+
+
+def _read_float(data: Any, place: str) -> float:
+    is_number = isinstance(data, int | float) and not isinstance(data, bool)
+    if not is_number or not -sys.float_info.max <= data <= sys.float_info.max:
+        raise CardError(f"policy card: {place} is {_shown(data)}, expected a finite number")
+    return float(data)
+
+
+def _expect(kind: type, data: Any, place: str) -> Any:
+    if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
+        words = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
+        expected = words.get(kind, kind.__name__)
+        raise CardError(f"policy card: {place or 'the card'} is {_shown(data)}, expected {expected}")
+    return data
+
+
+def _shown(data: Any) -> str:
+    text = repr(data)
+    return text if len(text) < 40 else f"{text[:40]}…"
+
+
+def _inside(place: str, name: str) -> str:
+    return f"{place}.{name}" if place else name
+
+
+@cache
+def _types(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
