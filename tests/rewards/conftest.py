@@ -19,14 +19,14 @@ def _no_scene() -> NoReturn:
 @pytest.fixture
 def task() -> Task:
     signals = (
-        Signal("goal_distance", 1, "m", "distance to the goal"),
+        Signal("distance", 1, "m", "distance to the goal"),
         Signal("previous_action", 2, "1", "what the policy did"),
         Signal("success", 1, "1", "reached"),
         Signal("contact", 1, "1", "touched something"),
     )
     return Task(
         name="toy", robot="none", description="A toy.", success_means="None.", control_period_s=0.1,
-        physics_step_s=0.05, max_episode_s=2.0, signals=signals, observation=("goal_distance",),
+        physics_step_s=0.05, max_episode_s=2.0, signals=signals, observation=("distance",),
         action=(ActionEntry("forward", "m/s", -1, 1),),
         perturbations=(), metrics=(), make_scene=_no_scene,
     )  # fmt: skip

@@ -30,7 +30,7 @@ def recipe(task: Task, write: Callable[[str], str]) -> Recipe:
 def signals(distance: list[float], success: float = 0.0, contact: float = 0.0) -> dict[str, NDArray[np.float64]]:
     copies = len(distance)
     return {
-        "goal_distance": np.array(distance)[:, None],
+        "distance": np.array(distance)[:, None],
         "previous_action": np.tile([1.0, 0.5], (copies, 1)),
         "success": np.full((copies, 1), success),
         "contact": np.full((copies, 1), contact),
@@ -39,7 +39,7 @@ def signals(distance: list[float], success: float = 0.0, contact: float = 0.0) -
 
 def random_signals(random: np.random.Generator, copies: int) -> dict[str, NDArray[np.float32]]:
     return {
-        "goal_distance": random.uniform(0, 3, (copies, 1)).astype(np.float32),
+        "distance": random.uniform(0, 3, (copies, 1)).astype(np.float32),
         "previous_action": random.uniform(-1, 1, (copies, 2)).astype(np.float32),
         "success": (random.random((copies, 1)) < 0.2).astype(np.float32),
         "contact": (random.random((copies, 1)) < 0.2).astype(np.float32),
@@ -96,7 +96,7 @@ def test_potentials_telescope(ends_truly: bool, task: Task, recipe: Recipe) -> N
         total += discount**index * engine.step(last, done).raw[:, near_goal]
 
     def potential(of: dict[str, NDArray[np.float32]]) -> NDArray[np.float64]:
-        return 0.1 ** (of["goal_distance"][:, 0].astype(np.float64) ** 2)
+        return 0.1 ** (of["distance"][:, 0].astype(np.float64) ** 2)
 
     end = 0.0 if ends_truly else discount**steps * potential(last)
     assert total == pytest.approx(end - potential(first), abs=1e-6)

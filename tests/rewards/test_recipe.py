@@ -75,7 +75,7 @@ FAULTS = {
     "overflow": (GOOD.replace("1e-1", "1e999"), 8, ["finite"]),
     "beyond float32": (GOOD.replace("1e-1", "1e39"), 8, ["32-bit"]),
     "setting refused": (GOOD.replace("margin_m: 2", "margin_m: -2"), 5, ["'approach'", "margin=-2"]),
-    "signal not measured": (GOOD.replace("near_goal", "too_close"), 5, ["clearance", "'toy'", "goal_distance, previous_action"]),
+    "signal not measured": (GOOD.replace("near_goal", "too_close"), 5, ["clearance", "'toy'", "it measures"]),
     "key twice": (GOOD.replace("margin_m: 2", "margin_m: 2\n    margin_m: 3"), 10, ["'margin_m' stands", "line 9"]),
     "term twice": (GOOD.replace("approach:", "reached:"), 5, ["'reached' stands twice"]),
     "wrong task": (GOOD.replace("task: toy", "task: arm"), 1, ["'arm'", "'toy'"]),

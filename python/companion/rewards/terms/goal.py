@@ -1,4 +1,4 @@
-"""How far the robot is from what it should reach."""
+"""How far the robot, or its tool, is from what it should reach."""
 
 import numpy as np
 
@@ -6,23 +6,13 @@ from companion.rewards.terms import SignalArray, Values
 from companion.rewards.terms._tolerance import tolerance
 
 
-def distance_to_goal(goal_distance: SignalArray) -> Values:
-    """Distance to the goal, at least 0, in m."""
-    return goal_distance[:, 0]
-
-
-def near_goal(goal_distance: SignalArray, *, within_m: float = 0.0, margin_m: float = 0.5) -> Values:
-    """1 within `within_m` of the goal, smoothly down to 0.1 at `margin_m` beyond; 0 to 1."""
-    return tolerance(goal_distance[:, 0], upper=within_m, margin=margin_m)
-
-
-def distance_to_target(distance: SignalArray) -> Values:
-    """Distance from the tool to its target, at least 0, in m."""
+def distance_to_goal(distance: SignalArray) -> Values:
+    """True distance to the goal or target, at least 0, in m."""
     return distance[:, 0]
 
 
-def near_target(distance: SignalArray, *, within_m: float = 0.0, margin_m: float = 0.3) -> Values:
-    """1 with the tool within `within_m` of its target, smoothly down to 0.1 at `margin_m` beyond; 0 to 1."""
+def near_goal(distance: SignalArray, *, within_m: float = 0.0, margin_m: float = 0.5) -> Values:
+    """1 within `within_m` of the goal or target, smoothly down to 0.1 at `margin_m` beyond; 0 to 1."""
     return tolerance(distance[:, 0], upper=within_m, margin=margin_m)
 
 

@@ -24,16 +24,16 @@ def joint_speed_squared(joint_speed: SignalArray) -> Values:
     return _mean_square(joint_speed)
 
 
-def turning_squared(velocity: SignalArray) -> Values:
-    """Square of a wheeled robot's turning speed, at least 0, in (rad/s)²."""
-    return velocity[:, 1] ** 2
-
-
 def tool_speed_squared(tool_speed: SignalArray) -> Values:
     """Square of the tool's speed, at least 0, in (m/s)²."""
     return tool_speed[:, 0] ** 2
 
 
+def turning_squared(turning_speed: SignalArray) -> Values:
+    """Square of a wheeled robot's turning speed, at least 0, in (rad/s)²."""
+    return turning_speed[:, 0] ** 2
+
+
 def power_used(power: SignalArray) -> Values:
-    """Mechanical power of all joints, at least 0, in W."""
+    """Mechanical power of all motors, at least 0, in W."""
     return power[:, 0]
