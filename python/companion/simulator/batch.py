@@ -91,6 +91,7 @@ class Simulator:
             else None
         )
         self._draws: dict[str, Draw] = {}
+        self._last_signals: dict[str, Floats] = {}
         for name, value in (overrides or {}).items():
             number = task.check_perturbation(name, value)
             self._draws[name] = lambda count, number=number: np.full(count, number)
@@ -107,7 +108,8 @@ class Simulator:
         if seed is not None:
             self._random = np.random.default_rng(seed)
         self._start(np.arange(self.copies))
-        return self._measure(ALL)
+        self._last_signals = self._measure(ALL)
+        return self._last_signals
 
     def step(self, action: NDArray[Any]) -> Frame:
         """Take one decision in every copy; `action` is `[copies, n]`, clipped to [-1, 1]."""
@@ -117,11 +119,13 @@ class Simulator:
         self._scan(self._due_for_scan() & ~invalid)
         signals = self._measure(ALL)
         invalid |= self._not_finite(signals)
+        self._replace(signals, invalid)
         ends = self._scene.ends(signals)
         terminated = ends.terminated & ~invalid
         truncated = (self._length >= self.task.max_episode_steps) & ~terminated & ~invalid
         length = self._length.copy()
         next_signals = self._start_again(signals, terminated | truncated | invalid)
+        self._last_signals = next_signals
         return Frame(signals, next_signals, terminated, truncated, ends.success & terminated, invalid, length)
 
     def perturbations(self) -> dict[str, Floats]:
@@ -135,13 +139,15 @@ class Simulator:
             "arrays": {name: getattr(self, name).copy() for name in _OWN_ARRAYS},
             "scene": scene,
             "models": self._models.edited(),
+            "scan_models": self._scanner.models.edited() if self._scanner else {},
             "perturbation": self.perturbations(),
+            "last_signals": {name: value.copy() for name, value in self._last_signals.items()},
             "random": copy.deepcopy(self._random.bit_generator.state),
             "invalid_count": self.invalid_count,
         }
 
-    def set_state(self, state: Mapping[str, Any]) -> dict[str, Floats]:
-        """Go on from a saved state; the signals are measured anew by the caller's next step.
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state.
 
         Raises:
             ValueError: if the state is of another number of copies.
@@ -157,7 +163,8 @@ class Simulator:
             self._perturbation[name][...] = values
         self._models.restore(state["models"])
         if self._scanner:
-            self._scanner.models.restore(state["models"])
+            self._scanner.models.restore(state["scan_models"])
+        self._last_signals = {name: np.array(value) for name, value in state["last_signals"].items()}
         self._random.bit_generator.state = state["random"]
         self.invalid_count = state["invalid_count"]
 
@@ -261,6 +268,13 @@ class Simulator:
     def _not_finite(signals: Mapping[str, Floats]) -> NDArray[np.bool_]:
         sums = sum(value.sum(axis=1) for value in signals.values())
         return ~np.isfinite(np.asarray(sums))
+
+    def _replace(self, signals: dict[str, Floats], invalid: NDArray[np.bool_]) -> None:
+        """Copies that went bad show their last good signals; nothing that is not finite leaves the simulator."""
+        if invalid.any():
+            self.invalid_count += int(invalid.sum())
+            for name, value in signals.items():
+                value[invalid] = self._last_signals[name][invalid]
 
     def _start_again(self, signals: dict[str, Floats], ended: NDArray[np.bool_]) -> dict[str, Floats]:
         which = np.flatnonzero(ended)

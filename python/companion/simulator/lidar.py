@@ -78,18 +78,20 @@ def scan_model(mjcf: str, lidar: Lidar) -> tuple[mujoco.MjModel, int]:
     robot, mount = spec.body("robot"), spec.site(lidar.site)
     for element in [*spec.actuators, *spec.sensors, *robot.joints]:
         spec.delete(element)
+    for geom in [geom for geom in spec.geoms if geom.contype == 0 and geom.conaffinity == 0]:
+        spec.delete(geom)
     robot.mocap = True
     for index in range(lidar.rays):
         angle = 2 * math.pi * index / lidar.rays
-        # A rangefinder looks along its site's z axis: turn z to the horizontal direction `angle`.
         name = f"ray{index}"
-        robot.add_site(name=name, pos=mount.pos, alt=_looking(angle))
+        robot.add_site(name=name, pos=mount.pos, quat=_looking(angle))
         spec.add_sensor(
             name=name,
             type=mujoco.mjtSensor.mjSENS_RANGEFINDER,
             objtype=mujoco.mjtObj.mjOBJ_SITE,
             objname=name,
             cutoff=lidar.max_m,
+            intprm=[1 << int(mujoco.mjtRayDataField.mjRAYDATA_DIST), 0, 0],
         )
     model = spec.compile()
     row = int(model.body_mocapid[model.body("robot").id])
@@ -98,8 +100,7 @@ def scan_model(mjcf: str, lidar: Lidar) -> tuple[mujoco.MjModel, int]:
     return model, row
 
 
-def _looking(angle_rad: float) -> mujoco.MjsOrientation:
-    orientation = mujoco.MjsOrientation()
-    orientation.type = mujoco.mjtOrientation.mjORIENTATION_ZAXIS
-    orientation.zaxis = [math.cos(angle_rad), math.sin(angle_rad), 0.0]
-    return orientation
+def _looking(angle_rad: float) -> list[float]:
+    """The quaternion that turns z, along which a rangefinder looks, first to x and then by the angle about z."""
+    half, cos, sin = math.sqrt(0.5), math.cos(angle_rad / 2), math.sin(angle_rad / 2)
+    return [cos * half, -sin * half, cos * half, sin * half]

@@ -20,14 +20,15 @@ class CopiedModels:
         self.copies = [copy.copy(nominal) for _ in range(copies)]
         self._views: dict[str, list[NDArray[np.float64]]] = {}
         self._scratch = mujoco.MjData(nominal)
+        self._known_rows: dict[tuple[str, tuple[str, ...]], NDArray[np.intp] | slice | None] = {}
 
     def apply(self, which: NDArray[np.intp], edits: Iterable[ModelEdit]) -> None:
         """Write the edits into the copies `which`; only copies that start an episode come here, never every step."""
-        edits = list(edits)
+        edits = [edit for edit in edits if self._rows(edit) is not None]
         for edit in edits:
-            views = self._view(edit.field)
+            views, rows = self._view(edit.field), self._rows(edit)
             for index, values in zip(which.tolist(), edit.values, strict=True):
-                views[index][edit.row] = values
+                views[index][rows] = values
         if any(edit.field in _NEEDS_CONSTANTS for edit in edits):
             for index in which.tolist():
                 mujoco.mj_setConst(self.copies[index], self._scratch)
@@ -44,16 +45,44 @@ class CopiedModels:
         for model in self.copies if _NEEDS_CONSTANTS & set(saved) else []:
             mujoco.mj_setConst(model, self._scratch)
 
+    def _rows(self, edit: ModelEdit) -> NDArray[np.intp] | slice | None:
+        key = (edit.field, edit.elements)
+        if key not in self._known_rows:
+            self._known_rows[key] = rows_of(self.nominal, edit.field, edit.elements)
+        return self._known_rows[key]
+
     def _view(self, name: str) -> list[NDArray[np.float64]]:
         if name not in self._views:
             self._views[name] = [getattr(model, name) for model in self.copies]
         return self._views[name]
 
 
+_KINDS = {
+    "body": mujoco.mjtObj.mjOBJ_BODY,
+    "geom": mujoco.mjtObj.mjOBJ_GEOM,
+    "dof": mujoco.mjtObj.mjOBJ_JOINT,
+    "actuator": mujoco.mjtObj.mjOBJ_ACTUATOR,
+}
+
+
+def rows_of(model: mujoco.MjModel, field: str, elements: tuple[str, ...]) -> NDArray[np.intp] | slice | None:
+    """The rows of named elements in an MjModel array, as a slice where they are neighbours; None if one is missing."""
+    kind = field.split("_")[0]
+    rows = [mujoco.mj_name2id(model, _KINDS[kind], name) for name in elements]
+    if min(rows) < 0:
+        return None
+    if kind == "dof":
+        rows = [int(model.jnt_dofadr[row]) for row in rows]
+    if rows == list(range(rows[0], rows[0] + len(rows))):
+        return slice(rows[0], rows[0] + len(rows))
+    return np.array(rows)
+
+
 def names_of(model: mujoco.MjModel) -> Names:
-    """Where the named bodies, geoms and mocap bodies of a model stand, and its nominal arrays."""
-    body = {model.body(index).name: index for index in range(model.nbody)}
-    geom = {model.geom(index).name: index for index in range(model.ngeom) if model.geom(index).name}
-    mocap = {name: int(model.body_mocapid[index]) for name, index in body.items() if model.body_mocapid[index] >= 0}
-    kept = ("body_mass", "dof_damping", "dof_frictionloss", "actuator_gainprm", "actuator_biasprm", "actuator_forcerange")
-    return Names(body, geom, mocap, {name: np.array(getattr(model, name)) for name in kept})
+    """Where the mocap bodies of a model stand, and its nominal arrays."""
+    mocap = {model.body(index).name: int(model.body_mocapid[index]) for index in range(model.nbody)}
+
+    def nominal(field: str, elements: tuple[str, ...]) -> Floats:
+        return np.array(getattr(model, field)[rows_of(model, field, elements)])
+
+    return Names({name: row for name, row in mocap.items() if row >= 0}, nominal)

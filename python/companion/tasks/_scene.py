@@ -4,8 +4,8 @@ A scene is plain numpy over the arrays of `Physics`; MuJoCo itself, its threads,
 `which` is a slice for all copies or an index array for some.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -36,14 +36,14 @@ class Physics:
 
 @dataclass(frozen=True)
 class ModelEdit:
-    """Values for one row of one MjModel array, in each of the copies that start an episode."""
+    """Values for some rows of one MjModel array, in each of the copies that start an episode."""
 
     field: str
-    """Name of the MjModel array, as `body_mass`."""
-    row: int | slice
-    """Which row or rows."""
+    """Name of the MjModel array, as `body_mass`; its first word says of which kind the elements are (dof: joint)."""
+    elements: tuple[str, ...]
+    """The named elements that get the values."""
     values: Floats
-    """`[starting copies, *row shape]`."""
+    """`[starting copies, elements, …]`."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,10 @@ class Ends:
 class Names:
     """Where named things stand in MuJoCo's arrays."""
 
-    body: Mapping[str, int]
-    geom: Mapping[str, int]
     mocap: Mapping[str, int]
     """Row of a mocap body among the mocap bodies."""
-    nominal: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    """MjModel arrays of the undisturbed model by name."""
+    nominal: Callable[[str, tuple[str, ...]], Floats]
+    """`nominal(field, elements)`: rows of an MjModel array of the undisturbed model, `[elements, …]`."""
 
 
 class Scene(Protocol):

@@ -51,7 +51,7 @@ class Metric:
     name: str
     unit: str
     description: str
-    how: Literal["last", "mean", "sum", "max"] = "mean"
+    how: Literal["last", "mean", "sum", "max", "min"] = "mean"
     """How the signal of the same name becomes one number per episode."""
 
 

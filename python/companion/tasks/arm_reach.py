@@ -31,6 +31,8 @@ SHOULDER_CLEARANCE_M = 0.34
 """Targets nearer to the shoulder than this would fold the arm onto itself."""
 SHOULDER_REACH_M = 0.80
 
+_LINKS = tuple(f"link{index}" for index in range(1, 7))
+
 
 @dataclass
 class ArmState:
@@ -93,7 +95,6 @@ class ArmScene:
     def allocate(self, copies: int, names: Names) -> None:
         """Make the state for so many copies."""
         self._names = names
-        self._payload = names.body["payload"]
         self._limit = np.array(ur5e.ROBOT.joint_limit_rad)
         six, three = (copies, 6), (copies, 3)
         self.state = ArmState(
@@ -189,20 +190,19 @@ class ArmScene:
         return error + turned
 
     def _edits(self, count: int, perturbation: Mapping[str, Floats]) -> list[ModelEdit]:
-        nominal = self._names.nominal
-        mass, first = nominal["body_mass"], self._names.body["link1"]
-        links = slice(first, first + 6)
+        nominal, joints = self._names.nominal, ur5e.ROBOT.joint_names
         gain = perturbation["servo_gain_factor"][:, None, None]
-        damping = perturbation["servo_damping_factor"]
-        bias = np.tile(nominal["actuator_biasprm"], (count, 1, 1))
+        bias = np.tile(nominal("actuator_biasprm", joints), (count, 1, 1))
         bias[:, :, 1] *= gain[:, :, 0]
-        bias[:, :, 2] *= damping[:, None]
+        bias[:, :, 2] *= perturbation["servo_damping_factor"][:, None]
+        links = nominal("body_mass", _LINKS) * perturbation["link_mass_factor"][:, None]
+        payload = nominal("body_mass", ("payload",)) + perturbation["payload_kg"][:, None]
         return [
-            ModelEdit("body_mass", links, mass[links] * perturbation["link_mass_factor"][:, None]),
-            ModelEdit("body_mass", self._payload, mass[self._payload] + perturbation["payload_kg"]),
-            ModelEdit("dof_frictionloss", slice(0, 6), np.repeat(perturbation["joint_friction_nm"][:, None], 6, 1)),
-            ModelEdit("actuator_gainprm", slice(0, 6), nominal["actuator_gainprm"] * gain),
-            ModelEdit("actuator_biasprm", slice(0, 6), bias),
+            ModelEdit("body_mass", _LINKS, links),
+            ModelEdit("body_mass", ("payload",), payload),
+            ModelEdit("dof_frictionloss", joints, np.repeat(perturbation["joint_friction_nm"][:, None], 6, 1)),
+            ModelEdit("actuator_gainprm", joints, nominal("actuator_gainprm", joints) * gain),
+            ModelEdit("actuator_biasprm", joints, bias),
         ]
 
 

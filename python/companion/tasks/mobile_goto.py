@@ -1,0 +1,429 @@
+"""mobile_goto: a TurtleBot3 drives to a goal in a furnished room in which people walk about."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from companion.robots import turtlebot3
+from companion.signals import Signal
+from companion.tasks._people import HEIGHT_M, RADIUS_M, People, empty_people, place_people, walk
+from companion.tasks._room import Room, draw_free_points, draw_rooms, empty_rooms
+from companion.tasks._scene import ALL, Ends, Floats, Lidar, ModelEdit, Names, Physics, Which
+from companion.tasks._task import ActionEntry, Metric, Perturbation, Task
+
+CONTROL_PERIOD_S = 0.1
+PHYSICS_STEP_S = 0.01
+MAX_EPISODE_S = 40.0
+SUCCESS_RADIUS_M = 0.2
+MAX_TURNING_SPEED_RADPS = 1.5
+"""Half of what the robot could do: calm beside people, and a scan's age turns it less."""
+RAYS = 120
+"""The LDS-01 gives 360; every third is cast, 18 cm apart at its reach, narrower than anything in the room."""
+BEAMS = 40
+"""Sectors of the observation, 9 degrees each, beam 0 straight ahead, counter-clockwise; the nearest return of each."""
+FURNITURE = 8
+PEOPLE = 2
+START_CLEARANCE_M = 0.22
+GOAL_CLEARANCE_M = 0.26
+GOAL_AWAY_M = 1.0
+GRAVITY = 9.81
+_BOT = turtlebot3.ROBOT
+
+
+@dataclass
+class MobileState:
+    """What the scene remembers of each copy; a dataclass of arrays over copies."""
+
+    goal: Floats
+    """In the world `[copies, 2]`, m."""
+    half_size: Floats
+    centre: Floats
+    half: Floats
+    yaw: Floats
+    height: Floats
+    position: Floats
+    velocity: Floats
+    waypoint: Floats
+    speed: Floats
+    looks: Floats
+    side: Floats
+    pause_s: Floats
+    present: Floats
+    scan: Floats
+    """The last scan as the robot sees it `[copies, BEAMS]`, m."""
+    scan_before: Floats
+    """The one before."""
+    scan_age_s: Floats
+    goal_error: Floats
+    """How far the seen goal is off for the whole episode `[copies, 2]`, m: localisation."""
+    lidar_noise: Floats
+    lidar_dropout: Floats
+    lidar_yaw: Floats
+    goal_noise: Floats
+    slip: Floats
+    """Share of each wheel's speed that is lost `[copies, 2]`, left and right."""
+
+
+class MobileScene:
+    """The room, its furniture, the people and the robot."""
+
+    lidar: Lidar | None = Lidar("lidar", RAYS, _BOT.lidar_period_s, _BOT.lidar_max_m)
+    state: MobileState
+
+    def mjcf(self) -> str:
+        """The MuJoCo model; walls, furniture, people and the goal are posed bodies, the robot moves in the plane."""
+        return f"""
+        <mujoco model="mobile_goto">
+          <compiler angle="radian" autolimits="true"/>
+          <option timestep="{PHYSICS_STEP_S}" integrator="implicitfast" iterations="10" ls_iterations="10"/>
+          <visual><global offwidth="1280" offheight="960"/><headlight ambient="0.4 0.4 0.4" diffuse="0.45 0.45 0.45"/></visual>
+          <default>
+            <default class="visual"><geom contype="0" conaffinity="0" mass="0" group="1"/></default>
+            <default class="solid"><geom contype="0" conaffinity="1"/></default>
+          </default>
+          <asset>
+            <texture name="sky" type="skybox" builtin="gradient" rgb1="0.9 0.93 0.96" rgb2="0.6 0.68 0.78" width="64" height="64"/>
+            <texture name="floor" type="2d" builtin="checker" rgb1="0.80 0.71 0.58" rgb2="0.77 0.68 0.55" width="256" height="256"/>
+            <material name="floor" texture="floor" texrepeat="6 6" specular="0.1"/>
+          </asset>
+          <worldbody>
+            <light pos="1 -1 4" dir="-0.2 0.2 -1" castshadow="true"/>
+            <geom class="visual" name="floor" type="plane" size="3.5 3.5 0.1" material="floor"/>
+            {"".join(_wall_xml(index) for index in range(4))}
+            {"".join(_furniture_xml(index) for index in range(FURNITURE))}
+            {"".join(_person_xml(index) for index in range(PEOPLE))}
+            <body name="goal" mocap="true">
+              <geom class="visual" type="cylinder" size="{SUCCESS_RADIUS_M} 0.003" pos="0 0 0.004" rgba="0.15 0.75 0.3 0.6"/>
+              <geom class="visual" type="cylinder" size="0.008 0.25" pos="0 0 0.25" rgba="0.15 0.75 0.3 1"/>
+              <geom class="visual" type="sphere" size="0.035" pos="0 0 0.5" rgba="0.15 0.75 0.3 1"/>
+            </body>
+            {turtlebot3.body_xml()}
+          </worldbody>
+          <actuator>{turtlebot3.actuator_xml()}</actuator>
+          <sensor>
+            <contact name="contact" subtree1="robot" data="found" num="1"/>
+            <actuatorfrc actuator="left_wheel"/><actuatorfrc actuator="right_wheel"/>
+          </sensor>
+        </mujoco>"""
+
+    def allocate(self, copies: int, names: Names) -> None:
+        """Make the state for so many copies."""
+        self._names = names
+        self._room, self._people = empty_rooms(copies, FURNITURE), empty_people(copies, PEOPLE)
+        scans, pairs = (copies, BEAMS), (copies, 2)
+        self.state = MobileState(
+            np.zeros(pairs),
+            *vars(self._room).values(),
+            *vars(self._people).values(),
+            np.zeros(scans),
+            np.zeros(scans),
+            np.zeros(copies),
+            np.zeros(pairs),
+            *(np.zeros(copies) for _ in range(4)),
+            np.zeros(pairs),
+        )
+
+    def start(
+        self, which: np.ndarray, physics: Physics, perturbation: Mapping[str, Floats], random: np.random.Generator
+    ) -> list[ModelEdit]:
+        """Furnish the rooms and put the robot, its goal and the people into them."""
+        rooms = draw_rooms(perturbation["room_size_m"], perturbation["furniture_count"], FURNITURE, random)
+        robot = draw_free_points(rooms, START_CLEARANCE_M, np.zeros((len(which), 0, 2)), (), random)
+        goal = draw_free_points(rooms, GOAL_CLEARANCE_M, robot[:, None], (GOAL_AWAY_M,), random)
+        people = place_people(
+            rooms,
+            robot,
+            perturbation["people_count"],
+            perturbation["people_speed_mps"],
+            perturbation["people_yield_share"],
+            random,
+        )
+        self._room.write(which, rooms)
+        for name, values in vars(people).items():
+            getattr(self._people, name)[which] = values
+        self._remember(which, goal, perturbation, random)
+        physics.position[which, :2] = robot
+        physics.position[which, 2] = random.uniform(-np.pi, np.pi, len(which))
+        self._pose(which, physics, rooms, people, goal)
+        return self._edits(rooms, perturbation)
+
+    def drive(self, physics: Physics, action: Floats, random: np.random.Generator) -> None:
+        """Turn forward and turning speed into wheel speeds, and let the people walk."""
+        forward = action[:, 0] * _BOT.max_forward_speed_mps
+        turning = action[:, 1] * MAX_TURNING_SPEED_RADPS
+        half_track = turning * (_BOT.wheel_separation_m / 2)
+        wheels = np.stack((forward - half_track, forward + half_track), axis=1) * (1 - self.state.slip)
+        physics.control[:, :, :2] = wheels[:, None, :]
+        before = self._people.position.copy()
+        walk(self._people, self._room, physics.position[:, :2], _BOT.radius_m, CONTROL_PERIOD_S, random)
+        self._pose_people(ALL, physics, before, self._people)
+        self.state.scan_age_s += CONTROL_PERIOD_S
+
+    def lidar_pose(self, which: Which, physics: Physics) -> tuple[Floats, Floats]:
+        """The robot's place, and its yaw with the scanner's mounting error."""
+        position = np.zeros((len(physics.position[which]), 3))
+        position[:, :2] = physics.position[which, :2]
+        return position, physics.position[which, 2] + self.state.lidar_yaw[which]
+
+    def scanned(self, which: np.ndarray, range_m: Floats, random: np.random.Generator) -> None:
+        """Add the LDS-01's noise and drop-outs, and keep the nearest return of each sector."""
+        state = self.state
+        noise = random.standard_normal(range_m.shape, np.float32)
+        seen = range_m * (1 + state.lidar_noise[which, None] * noise)
+        lost = random.random(range_m.shape, np.float32) < state.lidar_dropout[which, None]
+        lost |= (seen < _BOT.lidar_min_m) | (seen > _BOT.lidar_max_m)
+        seen[lost] = _BOT.lidar_max_m
+        rays = RAYS // BEAMS
+        pooled = np.roll(seen, rays // 2, axis=1).reshape(len(which), BEAMS, rays).min(axis=2)
+        first = (state.scan_age_s[which] < 0)[:, None]
+        state.scan_before[which] = np.where(first, pooled, state.scan[which])
+        state.scan[which] = pooled
+        state.scan_age_s[which] = 0.0
+
+    def measure(self, which: Which, physics: Physics, random: np.random.Generator) -> dict[str, Floats]:
+        """The signals of `TASK`."""
+        state = self.state
+        place, yaw = physics.position[which, :2], physics.position[which, 2:3]
+        cos, sin = np.cos(yaw), np.sin(yaw)
+        to_goal = state.goal[which] - place
+        noise = state.goal_noise[which, None] * random.standard_normal(to_goal.shape)
+        seen = to_goal + state.goal_error[which] + noise
+        seen_distance = np.maximum(np.hypot(seen[:, :1], seen[:, 1:]), 1e-6)
+        velocity = physics.velocity[which]
+        forward = cos * velocity[:, :1] + sin * velocity[:, 1:2]
+        body_velocity = np.concatenate((forward, velocity[:, 2:3]), axis=1)
+        gap, _ = self._room.at(which).clearance(place[:, None])
+        to_people, closing = self._people_near(which, place, velocity[:, :2])
+        sensor = physics.sensor[which]
+        contact = sensor[:, :, 0].max(axis=1, keepdims=True) > 0
+        # A touch within a decision may have parted again by its end, by no more than a step's walk.
+        with_person = contact & (to_people < _BOT.radius_m + 0.08) & (to_people < gap)
+        goal_distance = np.hypot(to_goal[:, :1], to_goal[:, 1:])
+        signals = {
+            "lidar_range": state.scan[which],
+            "lidar_range_before": state.scan_before[which],
+            "lidar_age_s": state.scan_age_s[which, None],
+            "goal_distance": seen_distance,
+            "goal_direction": np.concatenate(
+                (cos * seen[:, :1] + sin * seen[:, 1:], cos * seen[:, 1:] - sin * seen[:, :1]), axis=1
+            )
+            / seen_distance,
+            "velocity": body_velocity + 0.01 * random.standard_normal(body_velocity.shape),
+            "distance": goal_distance,
+            "clearance": np.minimum(gap, to_people) - _BOT.radius_m,
+            "speed": np.abs(forward),
+            "turning_speed": np.abs(velocity[:, 2:3]),
+            "power": np.abs(sensor[:, -1, 1:3] * physics.control[which, -1, :2]).sum(axis=1, keepdims=True),
+            "contact": contact,
+            "contact_person": with_person,
+            "contact_person_walked_in": with_person & (closing[:, 1:] > closing[:, :1]),
+            "success": (goal_distance < SUCCESS_RADIUS_M) & ~contact,
+        }
+        return {name: np.asarray(value, np.float64) for name, value in signals.items()}
+
+    def ends(self, signals: Mapping[str, Floats]) -> Ends:
+        """Any contact ends the episode; so does the goal."""
+        contact, success = signals["contact"][:, 0] > 0, signals["success"][:, 0] > 0
+        return Ends(contact | success, success)
+
+    def _people_near(self, which: Which, place: Floats, velocity: Floats) -> tuple[Floats, Floats]:
+        """From the robot's middle to the nearest person's body `[k, 1]` m, and how fast robot and person close in `[k, 2]`."""
+        people = self._people
+        to_person = people.position[which] - place[:, None]
+        distance = np.hypot(to_person[..., 0], to_person[..., 1])
+        nearest = distance.argmin(axis=1)
+        rows = np.arange(len(place))
+        direction = to_person[rows, nearest] / np.maximum(distance[rows, nearest], 1e-9)[:, None]
+        robot_closing = (velocity * direction).sum(axis=1)
+        person_closing = -(people.velocity[which][rows, nearest] * direction).sum(axis=1)
+        return distance[rows, nearest, None] - RADIUS_M, np.stack((robot_closing, person_closing), axis=1)
+
+    def _remember(
+        self, which: np.ndarray, goal: Floats, perturbation: Mapping[str, Floats], random: np.random.Generator
+    ) -> None:
+        state, count = self.state, len(which)
+        state.goal[which] = goal
+        angle = random.uniform(-np.pi, np.pi, count)
+        offset = perturbation["goal_offset_m"][:, None]
+        state.goal_error[which] = offset * np.stack((np.cos(angle), np.sin(angle)), axis=1)
+        state.lidar_noise[which] = perturbation["lidar_noise_share"]
+        state.lidar_dropout[which] = perturbation["lidar_dropout_share"]
+        state.lidar_yaw[which] = perturbation["lidar_yaw_rad"]
+        state.goal_noise[which] = perturbation["goal_noise_m"]
+        state.slip[which, 0] = perturbation["wheel_slip_left"]
+        state.slip[which, 1] = perturbation["wheel_slip_right"]
+        state.scan_age_s[which] = -1.0
+
+    def _pose(self, which: np.ndarray, physics: Physics, rooms: Room, people: People, goal: Floats) -> None:
+        mocap = self._names.mocap
+        position, turn = physics.mocap_position, physics.mocap_quaternion
+        half = rooms.half_size[:, None]
+        for index, (x, y) in enumerate(_WALL_DIRECTIONS):
+            position[which, :, mocap[f"wall{index}"]] = np.stack((half * x, half * y, 0 * half), axis=2)
+            turn[which, :, mocap[f"wall{index}"]] = _WALL_QUATERNIONS[index]
+        for index in range(FURNITURE):
+            row = mocap[f"furniture{index}"]
+            place = np.concatenate((rooms.centre[:, index], rooms.height[:, index, None] / 2), axis=1)
+            position[which, :, row] = place[:, None]
+            turn[which, :, row, 0] = np.cos(rooms.yaw[:, index, None] / 2)
+            turn[which, :, row, 3] = np.sin(rooms.yaw[:, index, None] / 2)
+        position[which, :, mocap["goal"], :2] = goal[:, None]
+        self._pose_people(which, physics, people.position, people)
+
+    def _pose_people(self, which: Which, physics: Physics, before: Floats, people: People) -> None:
+        """Walk evenly from where they were to where they are within the decision."""
+        first = self._names.mocap["person0"]
+        substeps = physics.control.shape[1]
+        share = (np.arange(1, substeps + 1) / substeps)[None, :, None, None]
+        path = before[:, None] + share * (people.position - before)[:, None]
+        physics.mocap_position[which, :, first : first + PEOPLE, :2] = path
+        yaw = np.arctan2(people.velocity[..., 1], people.velocity[..., 0])[:, None] / 2
+        physics.mocap_quaternion[which, :, first : first + PEOPLE, 0] = np.cos(yaw)
+        physics.mocap_quaternion[which, :, first : first + PEOPLE, 3] = np.sin(yaw)
+
+    def _edits(self, rooms: Room, perturbation: Mapping[str, Floats]) -> list[ModelEdit]:
+        nominal, count = self._names.nominal, len(rooms.half_size)
+        mass = nominal("body_mass", ("robot",)) + perturbation["payload_kg"][:, None]
+        gain = perturbation["motor_gain_factor"][:, None, None]
+        # Each of two tyres carries a little less than half of the weight, the caster the rest.
+        traction = np.minimum(_BOT.motor_stall_force_n, 0.45 * GRAVITY * perturbation["floor_friction"][:, None] * mass)
+        limits = np.stack((-traction, traction), axis=2) * np.array((1.0, 1.0, 2.0))[None, :, None]
+        size = np.concatenate((rooms.half, rooms.height[..., None] / 2), axis=2)
+        box = np.concatenate((np.zeros((count, FURNITURE, 3)), size), axis=2)
+        return [
+            ModelEdit("body_mass", ("robot",), mass),
+            ModelEdit("actuator_gainprm", _WHEELS, nominal("actuator_gainprm", _WHEELS) * gain),
+            ModelEdit("actuator_biasprm", _WHEELS, nominal("actuator_biasprm", _WHEELS) * gain),
+            ModelEdit("actuator_forcerange", (*_WHEELS, "side"), limits),
+            ModelEdit("geom_size", _FURNITURE, size),
+            ModelEdit("geom_rbound", _FURNITURE, np.linalg.norm(size, axis=2)),
+            ModelEdit("geom_aabb", _FURNITURE, box),
+        ]
+
+
+_WHEELS = ("left_wheel", "right_wheel")
+_FURNITURE = tuple(f"furniture{index}" for index in range(FURNITURE))
+_WALL_DIRECTIONS = ((1, 0), (0, 1), (-1, 0), (0, -1))
+_WALL_COLOURS = ("0.93 0.90 0.84 1", "0.90 0.91 0.90 1", "0.93 0.90 0.84 1", "0.90 0.91 0.90 1")
+_FURNITURE_COLOURS = (
+    "0.55 0.38 0.27 1",
+    "0.36 0.46 0.55 1",
+    "0.62 0.52 0.40 1",
+    "0.45 0.52 0.42 1",
+    "0.50 0.30 0.28 1",
+    "0.70 0.66 0.60 1",
+    "0.33 0.33 0.38 1",
+    "0.66 0.55 0.34 1",
+)
+_CLOTHES_COLOURS = ("0.70 0.35 0.30 1", "0.30 0.45 0.65 1")
+
+
+def _wall_quaternion(x: float, y: float) -> tuple[float, float, float, float]:
+    """Turns a plane's normal (z) to look inwards, that is along (-x, -y), with its own x level."""
+    yaw = math.atan2(-y, -x)
+    half = math.sqrt(0.5)
+    # First about y by 90 degrees, z to x; then about z by the yaw.
+    cos, sin = math.cos(yaw / 2), math.sin(yaw / 2)
+    return (cos * half, -sin * half, cos * half, sin * half)
+
+
+_WALL_QUATERNIONS = np.array([_wall_quaternion(x, y) for x, y in _WALL_DIRECTIONS])
+
+
+def _wall_xml(index: int) -> str:
+    return (
+        f'<body name="wall{index}" mocap="true"><geom class="solid" name="wall{index}" type="plane" size="0.5 2.6 0.1" '
+        f'rgba="{_WALL_COLOURS[index]}"/></body>'
+    )
+
+
+def _furniture_xml(index: int) -> str:
+    return (
+        f'<body name="furniture{index}" mocap="true"><geom class="solid" name="furniture{index}" type="box" '
+        f'size="0.3 0.2 0.3" rgba="{_FURNITURE_COLOURS[index]}"/></body>'
+    )
+
+
+def _person_xml(index: int) -> str:
+    return f"""
+    <body name="person{index}" mocap="true">
+      <geom class="solid" name="person{index}" type="capsule" fromto="0 0 {RADIUS_M} 0 0 {HEIGHT_M - 0.35}" size="{RADIUS_M}"
+        rgba="{_CLOTHES_COLOURS[index]}"/>
+      <geom class="visual" type="sphere" size="0.12" pos="0 0 {HEIGHT_M - 0.06}" rgba="0.90 0.74 0.62 1"/>
+      <geom class="visual" type="sphere" size="0.124" pos="-0.015 0 {HEIGHT_M - 0.04}" rgba="0.82 0.82 0.84 1"/>
+      <geom class="visual" type="box" size="0.02 0.1 0.03" pos="0.19 0 {HEIGHT_M - 0.5}" rgba="0.95 0.95 0.9 1"/>
+    </body>"""
+
+
+TASK = Task(
+    name="mobile_goto",
+    robot="turtlebot3",
+    description="A TurtleBot3 drives to a goal in a furnished room in which people walk about.",
+    success_means="the robot's middle comes within 0.2 m of the goal, with no contact on the way",
+    control_period_s=CONTROL_PERIOD_S,
+    physics_step_s=PHYSICS_STEP_S,
+    max_episode_s=MAX_EPISODE_S,
+    signals=(
+        Signal("lidar_range", BEAMS, "m", "Nearest return of each 9 degree sector of the last scan, from straight ahead."),
+        Signal("lidar_range_before", BEAMS, "m", "The same of the scan before, 0.2 s older."),
+        Signal("lidar_age_s", 1, "s", "Age of the last scan."),
+        Signal("goal_distance", 1, "m", "Distance to the goal as localisation sees it."),
+        Signal("goal_direction", 2, "1", "Cosine and sine of the goal's bearing in the robot's frame."),
+        Signal("velocity", 2, "m/s, rad/s", "Forward and turning speed from odometry."),
+        Signal("previous_action", 2, "1", "The action of the step that just ended."),
+        Signal("action_change", 2, "1", "That action less the one before."),
+        Signal("distance", 1, "m", "True distance to the goal."),
+        Signal("clearance", 1, "m", "True distance from the robot's hull to the nearest thing or person."),
+        Signal("speed", 1, "m/s", "True forward speed, without sign."),
+        Signal("turning_speed", 1, "rad/s", "True turning speed, without sign."),
+        Signal("power", 1, "W", "Mechanical power at the two wheels."),
+        Signal("contact", 1, "1", "1 if the robot touched anything in this step."),
+        Signal("contact_person", 1, "1", "1 if it was a person."),
+        Signal("contact_person_walked_in", 1, "1", "1 if the person was closing in faster than the robot."),
+        Signal("success", 1, "1", "1 once the robot is at the goal."),
+    ),
+    observation=(
+        "lidar_range",
+        "lidar_range_before",
+        "lidar_age_s",
+        "goal_distance",
+        "goal_direction",
+        "velocity",
+        "previous_action",
+    ),
+    action=(
+        ActionEntry("forward_speed", "m/s", -_BOT.max_forward_speed_mps, _BOT.max_forward_speed_mps),
+        ActionEntry("turning_speed", "rad/s", -MAX_TURNING_SPEED_RADPS, MAX_TURNING_SPEED_RADPS),
+    ),
+    perturbations=(
+        Perturbation("action_delay_steps", "steps", 0, 0, 2, (0, 10), "Decisions until an action takes effect.", True),
+        Perturbation("payload_kg", "kg", 0, 0, 0.5, (0, 5), "What the robot carries beside itself."),
+        Perturbation("floor_friction", "1", 0.8, 0.4, 1.0, (0.05, 2), "Coefficient of friction between tyres and floor."),
+        Perturbation("motor_gain_factor", "1", 1, 0.6, 1.4, (0.1, 4), "Factor on the wheel servos' gain."),
+        Perturbation("wheel_slip_left", "1", 0, 0, 0.1, (0, 0.9), "Share of the left wheel's speed that is lost."),
+        Perturbation("wheel_slip_right", "1", 0, 0, 0.1, (0, 0.9), "Share of the right wheel's speed that is lost."),
+        Perturbation("lidar_noise_share", "1", 0.01, 0.005, 0.025, (0, 0.5), "Standard deviation of a range, of its size."),
+        Perturbation("lidar_dropout_share", "1", 0, 0, 0.05, (0, 1), "Share of rays that come back empty."),
+        Perturbation("lidar_yaw_rad", "rad", 0, -0.05, 0.05, (-0.5, 0.5), "Scanner mounted askew."),
+        Perturbation("goal_noise_m", "m", 0, 0, 0.02, (0, 0.5), "Standard deviation of the seen goal, per step."),
+        Perturbation("goal_offset_m", "m", 0, 0, 0.05, (0, 1), "Localisation error, fixed per episode."),
+        Perturbation("room_size_m", "m", 4.5, 4.0, 5.0, (3.0, 8.0), "Side of the square room."),
+        Perturbation("furniture_count", "pieces", 6, 4, 8, (0, FURNITURE), "Pieces of furniture.", True),
+        Perturbation("people_count", "people", 1, 0, PEOPLE, (0, PEOPLE), "People in the room.", True),
+        Perturbation("people_speed_mps", "m/s", 0.6, 0.4, 0.8, (0, 2), "Their walking speed."),
+        Perturbation("people_yield_share", "1", 0.9, 0.8, 1.0, (0, 1), "How likely a person is to make way for the robot."),
+    ),
+    metrics=(
+        Metric("distance", "m", "Distance to the goal at the end.", "last"),
+        Metric("contact", "1", "Episodes that ended in a contact.", "max"),
+        Metric("contact_person", "1", "Of these, with a person.", "max"),
+        Metric("contact_person_walked_in", "1", "Of these, the person was closing in faster than the robot.", "max"),
+        Metric("clearance", "m", "Nearest that the robot came to anything.", "min"),
+        Metric("speed", "m/s", "Mean forward speed."),
+        Metric("action_change", "1", "Mean change of the action from step to step: smoothness."),
+        Metric("power", "W", "Mean mechanical power: energy per second."),
+    ),
+    make_scene=MobileScene,
+)
