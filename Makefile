@@ -1,0 +1,48 @@
+# The project's habits. Each one makes .venv first where it is missing or out of date.
+#   make setup PYTHON=python3.12   choose the Python (3.10 to 3.13)
+#   make setup TORCH=cuda|none     accept a CUDA build of torch without a GPU, or go without torch
+
+PYTHON ?=
+TORCH ?= auto
+TASKS ?= arm_reach mobile_goto
+ARGS ?=
+
+BOOT := $(or $(PYTHON),python3)
+BIN := .venv/bin
+# Another installation's packages (ROS sets this) must not stand before the pinned ones.
+unexport PYTHONPATH
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test lint format bench doctor clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+
+setup:  ## make .venv and install everything, at the pinned versions
+	@command -v $(BOOT) >/dev/null || { echo "set-up stopped: there is no '$(BOOT)'; Companion needs Python 3.10 to 3.13: make setup PYTHON=/path/to/python3.12" >&2; exit 2; }
+	@$(BOOT) bootstrap.py --torch $(TORCH) $(if $(PYTHON),--python $(PYTHON))
+
+train: setup  ## train both robots, judge them, export them to exported_models/
+	@set -e; for task in $(TASKS); do $(BIN)/companion train $$task --run-dir runs/$$task $(ARGS); done
+
+test: setup  ## run the tests
+	@$(BIN)/pytest $(ARGS)
+
+lint: setup  ## style, types and the arrows between the rooms
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+format: setup  ## put the style right where a tool can
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: setup  ## run every benchmark; results go to benchmarks/
+	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script $(ARGS); done
+
+doctor: setup  ## say what of this installation works, and how to fix what does not
+	@$(BIN)/companion doctor
+
+clean:  ## remove .venv and the tools' caches; runs and models stay
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache
