@@ -76,7 +76,7 @@ def walk(
     gap, normal = rooms.clearance(people.position)
     wanted = _slide_along(wanted, gap - RADIUS_M, normal)
     speed = np.hypot(wanted[..., 0], wanted[..., 1])
-    wanted *= (people.speed / np.maximum(speed, people.speed))[..., None]
+    wanted *= (people.speed / np.maximum(np.maximum(speed, people.speed), 1e-9))[..., None]
     people.velocity += (wanted - people.velocity) * 0.5
     people.velocity *= people.present[..., None]
     people.position += people.velocity * period_s

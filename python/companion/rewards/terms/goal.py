@@ -11,6 +11,14 @@ def distance_to_goal(distance: SignalArray) -> Values:
     return distance[:, 0]
 
 
+def closeness(distance: SignalArray, *, reach_m: float = 5.0) -> Values:
+    """1 at the goal or target, linearly down to 0 at `reach_m` from it; 0 to 1.
+
+    As a potential it is the one to take: it is never negative, so that neither waiting nor an early end pays.
+    """
+    return np.clip(1.0 - distance[:, 0] / max(reach_m, 1e-6), 0.0, 1.0)
+
+
 def near_goal(distance: SignalArray, *, within_m: float = 0.0, margin_m: float = 0.5) -> Values:
     """1 within `within_m` of the goal or target, smoothly down to 0.1 at `margin_m` beyond; 0 to 1."""
     return tolerance(distance[:, 0], upper=within_m, margin=margin_m)
