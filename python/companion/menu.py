@@ -7,8 +7,9 @@ from types import ModuleType
 
 
 def choices(package: ModuleType) -> list[str]:
-    """The names of the public modules in a package, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
+    """The names of the public modules in a package, sorted; a folder inside it is shared code, no choice."""
+    found = pkgutil.iter_modules(package.__path__)
+    return sorted(module.name for module in found if not module.ispkg and not module.name.startswith("_"))
 
 
 def pick(package: ModuleType, name: str, kind: str) -> ModuleType:

@@ -56,7 +56,15 @@ def read(path: Path) -> YamlFile:
     Raises:
         YamlError: if the file can't be read, isn't UTF-8, isn't YAML, or holds nothing, aliases or a key twice.
     """
-    text = _read_text(path)
+    return parse(_read_text(path), path)
+
+
+def parse(text: str, path: Path) -> YamlFile:
+    """The one YAML document in a text; `path` is what errors call it.
+
+    Raises:
+        YamlError: if it isn't YAML, or holds nothing, aliases or a key twice.
+    """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         lines: dict[Place, int] = {}

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 
 from companion.rewards.terms import TermFunction, functions
 from companion.tasks import Task
-from companion.yaml_file import Place, YamlError, YamlFile, read
+from companion.yaml_file import Place, YamlError, YamlFile, parse, read
 
 Kind = Literal["rate", "event", "terminal", "potential"]
 SUFFIXES = (".yaml", ".yml")
@@ -67,16 +67,22 @@ def load_recipe(task: Task, name_or_path: str) -> Recipe:
     Raises:
         RecipeError: if there is none, or the file is not a recipe for this task.
     """
-    path = _find(task.name, name_or_path)
     try:
-        file = read(path)
+        return _recipe(task, read(_find(task.name, name_or_path)))
     except YamlError as error:
         raise RecipeError(str(error)) from None
-    shape = _check_shape(file)
-    if shape.task != task.name:
-        raise RecipeError(f"{file.at(('task',))}: a recipe for task '{shape.task}', not for '{task.name}'")
-    terms = tuple(_term(file, task, name, entry) for name, entry in shape.terms.items())
-    return Recipe(path.stem, task.name, shape.description, terms, shape.training, _hash(task.name, terms), file.text)
+
+
+def recipe_from_text(task: Task, name: str, text: str) -> Recipe:
+    """The recipe in a text that was a recipe file called `name`, as a run directory or a policy card keeps it.
+
+    Raises:
+        RecipeError: if it is not a recipe for this task.
+    """
+    try:
+        return _recipe(task, parse(text, Path(f"{name}.yaml")))
+    except YamlError as error:
+        raise RecipeError(str(error)) from None
 
 
 def recipes_of(task_name: str) -> list[str]:
@@ -100,6 +106,16 @@ def _find(task_name: str, name_or_path: str) -> Path:
             f"no recipe '{name_or_path}' for task '{task_name}'; choose from {known}, or name a YAML file"
         )
     return recipe_folder(task_name) / f"{name_or_path}.yaml"
+
+
+def _recipe(task: Task, file: YamlFile) -> Recipe:
+    shape = _check_shape(file)
+    if shape.task != task.name:
+        raise RecipeError(f"{file.at(('task',))}: a recipe for task '{shape.task}', not for '{task.name}'")
+    terms = tuple(_term(file, task, name, entry) for name, entry in shape.terms.items())
+    return Recipe(
+        file.path.stem, task.name, shape.description, terms, shape.training, _hash(task.name, terms), file.text
+    )
 
 
 # --- the shape of the file ---

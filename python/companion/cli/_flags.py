@@ -1,0 +1,62 @@
+"""Kinds of flags that several verbs share."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import tyro
+
+from companion.tasks import Task
+
+
+def _number(metavar: str, read: Callable[[str], Any], default: str) -> tyro.constructors.PrimitiveConstructorSpec[Any]:
+    """A flag with one number; `default` is what the help says where the flag's default is None."""
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=lambda words: read(words[0]),
+        is_instance=lambda value: value is None or isinstance(value, int | float),
+        str_from_instance=lambda value: [default if value is None else str(value)],
+    )
+
+
+def _whole(low: int, high: float = math.inf) -> Callable[[str], int]:
+    def read(word: str) -> int:
+        try:
+            number = int(word)
+        except ValueError:
+            raise ValueError(f"'{word}' is not a whole number") from None
+        if not low <= number <= high:
+            raise ValueError(
+                f"{number} is outside {low} to {high:g}" if high < math.inf else f"{number} is below {low}"
+            )
+        return number
+
+    return read
+
+
+Count = Annotated[int, _number("N", _whole(1), "")]
+ConfiguredCount = Annotated[int | None, _number("N", _whole(1), "as configured")]
+Seed = Annotated[int, _number("SEED", _whole(0, 2**31 - 1), "")]
+ConfiguredSeed = Annotated[int | None, _number("SEED", _whole(0, 2**31 - 1), "as configured")]
+Port = Annotated[int, _number("PORT", _whole(1, 65535), "")]
+Settings = Annotated[
+    tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE", help_behavior_hint=""), tyro.conf.UseAppendAction
+]
+
+
+def perturbations(task: Task, pairs: Sequence[str]) -> dict[str, float]:
+    """What `--set KEY=VALUE …` fixes, in each perturbation's unit.
+
+    Raises:
+        ValueError: on a pair without =, a key given twice, an unknown name or a value outside what may be set.
+    """
+    found: dict[str, float] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ValueError(f"--set {pair}: expected KEY=VALUE")
+        if name in found:
+            raise ValueError(f"--set {name} is given twice")
+        found[name] = task.check_perturbation(name, value)
+    return found

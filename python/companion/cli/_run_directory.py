@@ -1,0 +1,103 @@
+"""A run directory: everything needed to repeat and judge a training.
+
+run.json         task, trainer, recipe, world, git commit, versions
+config.yaml      the trainer's resolved settings, as `--config` takes them
+recipe.yaml      the recipe as it was
+metrics.jsonl, checkpoint.pt, events…   written by the trainer
+policy.onnx, policy.unity.onnx, evaluation.json   written at the end
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from companion.cli._files import check_writable, write_whole
+from companion.cli._worlds import WorldKind
+from companion.rewards import Recipe, recipe_from_text
+from companion.tasks import Task
+from companion.yaml_file import read
+
+RUN, CONFIG, RECIPE, METRICS = "run.json", "config.yaml", "recipe.yaml", "metrics.jsonl"
+POLICY, UNITY_POLICY, EVALUATION = "policy.onnx", "policy.unity.onnx", "evaluation.json"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What `run.json` says."""
+
+    task: str
+    trainer: str
+    recipe: str
+    recipe_hash: str
+    world: WorldKind
+    player: str | None
+    players: int
+    set: Mapping[str, float]
+    git_commit: str
+    date: str
+    versions: Mapping[str, str]
+
+
+def holds_a_run(directory: Path) -> bool:
+    """Whether a training was ever started there."""
+    return (directory / RUN).exists()
+
+
+def read_record(directory: Path) -> RunRecord:
+    """What a run directory says of itself.
+
+    Raises:
+        ValueError: if it is no run directory, or its `run.json` can't be read.
+    """
+    path = directory / RUN
+    try:
+        return RunRecord(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ValueError(f"{directory} is no run directory: it has no {RUN}") from None
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a run's record: {error}") from None
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """The trainer's settings of a run."""
+    data = read(directory / CONFIG).data
+    if not isinstance(data, dict):
+        raise ValueError(f"{directory / CONFIG}: not a mapping of settings")
+    return data
+
+
+def read_recipe(directory: Path, task: Task, name: str) -> Recipe:
+    """The recipe that a run was started with."""
+    return recipe_from_text(task, name, (directory / RECIPE).read_text(encoding="utf-8"))
+
+
+def steps_done(directory: Path) -> int:
+    """Transitions that the run learned from, by the last line of its metrics; 0 where there is none."""
+    lines = (directory / METRICS).read_bytes().splitlines() if (directory / METRICS).exists() else []
+    return int(json.loads(lines[-1])["step"]) if lines else 0
+
+
+def begin(directory: Path, record: RunRecord, config: Any, recipe: Recipe) -> None:
+    """Write down what is about to be trained, the record last: a directory with it is complete."""
+    check_writable(directory)
+    write_config(directory, config)
+    write_whole(directory / RECIPE, recipe.text)
+    write_whole(directory / RUN, json.dumps(asdict(record), indent=1) + "\n")
+
+
+def write_config(directory: Path, config: Any) -> None:
+    """Write a trainer's settings as `--config` reads them."""
+    settings = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()}
+    write_whole(directory / CONFIG, yaml.safe_dump(settings, sort_keys=False))
+
+
+def set_aside(directory: Path) -> Path:
+    """Rename a run directory to make room for a new run; nothing in it is lost. Gives its new name."""
+    number = 1
+    while (aside := directory.with_name(f"{directory.name}.old-{number}")).exists():
+        number += 1
+    return directory.rename(aside)

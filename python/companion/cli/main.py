@@ -1,0 +1,106 @@
+"""`companion VERB …`: finds the verb's file, reads its flags, and tells what went wrong in one line.
+
+Nothing heavy is imported before a verb is known, so that the menu appears at once.
+"""
+
+import ast
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import companion
+from companion.cli import verbs
+from companion.cli._errors import is_told_in_one_line, one_line
+from companion.menu import choices, pick
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb; 0 if all went well, 2 with one line on stderr if the user or the machine stood in the way."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch(words)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if not is_told_in_one_line(error) or os.environ.get("COMPANION_TRACEBACK"):
+            raise
+        print(f"companion: {one_line(error)}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("companion: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        _print_help()
+        return 0
+    if words[0] == "--version":
+        print(companion.__version__)
+        return 0
+    verb = pick(verbs, words[0], "verb")
+    arguments = _parse(verb, words[0], words[1:])
+    return verb.run(arguments) or 0
+
+
+def _parse(verb: ModuleType, name: str, words: list[str]) -> Any:
+    """The verb's `Arguments`.
+
+    Raises:
+        ValueError: on wrong flags, in one line where tyro would draw a box.
+        SystemExit: with 0, after `--help`.
+    """
+    import tyro
+
+    box = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(box):
+            return tyro.cli(
+                verb.Arguments, prog=f"companion {name}", args=words, config=(tyro.conf.FlagCreatePairsOff,)
+            )
+    except SystemExit as end:
+        if end.code in (0, None):
+            raise
+        raise ValueError(f"{_unboxed(box.getvalue())} (see companion {name} --help)") from None
+
+
+def _unboxed(box: str) -> str:
+    """What stands in tyro's box above its first rule, as one line."""
+    rows = [row.strip("│╭╰╮╯ ") for row in box.splitlines()[1:]]
+    rule = next((index for index, row in enumerate(rows) if row.startswith("──")), len(rows))
+    return " ".join(" ".join(rows[:rule]).split()).removeprefix("Error parsing ")
+
+
+def _print_help() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("verb", "what it does", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for name in choices(verbs):
+        table.add_row(name, _summary(name))
+    console = Console()
+    console.print("Trains the policies of companion robots in simulation and exports them for the real ones.\n")
+    console.print(table)
+    console.print("\ncompanion VERB --help tells its flags, with units and defaults.")
+
+
+def _summary(name: str) -> str:
+    """The first sentence of a verb's docstring, read without importing it."""
+    spec = find_spec(f"{verbs.__name__}.{name}")
+    source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+    return (ast.get_docstring(ast.parse(source)) or "").split("\n\n")[0].replace("\n", " ")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

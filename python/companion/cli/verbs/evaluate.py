@@ -1,0 +1,79 @@
+"""Judges a policy: success rate with its 95 % interval and the task's metrics over fresh episodes."""
+
+import json
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from companion import tasks
+from companion.cli import _evaluation
+from companion.cli._cards import check_card_fits
+from companion.cli._evaluation import Evaluation, Request
+from companion.cli._flags import Count, Seed, Settings, perturbations
+from companion.cli._worlds import WorldPlan
+from companion.rewards import recipe_from_text
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Judge an exported policy in the embedded world."""
+
+    model: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]
+    """An exported policy, as exported_models/arm_reach.onnx."""
+    episodes: Count = 1000
+    """Fresh episodes to judge."""
+    seed: Seed = _evaluation.SEED
+    """Of the episodes; training uses small seeds."""
+    copies: Count = _evaluation.COPIES
+    """Copies stepped together; each contributes a fixed share of the episodes."""
+    set: Settings = ()
+    """Fix a perturbation of the world, in its unit; also beyond its training range. May be repeated."""
+    json: bool = False
+    """Print one JSON object instead of a table."""
+
+
+def run(arguments: Arguments) -> None:
+    """Judge and print."""
+    from companion.deploy.actor import OnnxActor
+
+    actor = OnnxActor(arguments.model)
+    card = actor.card
+    task = tasks.load(card.task)
+    check_card_fits(card, task, str(arguments.model))
+    fixed = perturbations(task, arguments.set)
+    recipe = recipe_from_text(task, card.recipe.name, card.recipe.text)
+    plan = WorldPlan(task, recipe, Path(), float(card.provenance.config.get("discount", 1.0)), set=fixed)
+    request = Request(task, str(arguments.model), arguments.episodes, arguments.seed, fixed)
+    with closing(plan.make(min(arguments.copies, arguments.episodes), arguments.seed)) as world:
+        evaluation, _ = _evaluation.evaluate(actor.act, world, request)
+    if arguments.json:
+        print(json.dumps(evaluation.to_json(), allow_nan=False))
+    else:
+        print_table(evaluation)
+
+
+def print_table(evaluation: Evaluation) -> None:
+    """Show an evaluation to a person."""
+    from rich.console import Console
+    from rich.table import Table
+
+    low, high = evaluation.success_ci95
+    table = Table("per episode", "mean", "5 %", "median", "95 %", "unit", box=None, header_style="bold")
+    for name, figure in evaluation.metrics.items():
+        table.add_row(
+            name, *(f"{value:.4g}" for value in (figure.mean, figure.p05, figure.median, figure.p95)), figure.unit
+        )
+    console = Console()
+    console.print(
+        f"{evaluation.task}: {evaluation.success_rate:.2%} of {evaluation.episodes} episodes succeed"
+        f" (95 % interval {low:.2%} to {high:.2%})",
+        highlight=False,
+    )
+    if evaluation.invalid_episodes:
+        console.print(
+            f"{evaluation.invalid_episodes} episodes went numerically bad and are not counted", style="yellow"
+        )
+    console.print(table)
