@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -130,14 +130,14 @@ def kl_penalty(ratio: Tensor, advantage: Tensor, kl: Tensor, beta: float) -> Ten
 
 
 def adapted_beta(beta: float, kl: float, target_kl: float) -> float:
-    """β for the next update: halved where the KL was below target / 1.5, doubled above target x 1.5 (ibid., section 4)."""
+    """β of the next update: halved where the KL is below target / 1.5, doubled above target x 1.5 (ibid., sec. 4)."""
     if kl < target_kl / 1.5:
         return max(beta / 2, 1e-4)
     return min(beta * 2, 1e4) if kl > target_kl * 1.5 else beta
 
 
 def adapted_rate(rate: float, kl: float, target_kl: float) -> float:
-    """Rate of the next gradient step: x 1.5 where the KL is below target / 2, / 1.5 above target x 2; in [1e-5, 1e-2]."""
+    """Rate of the next gradient step: x 1.5 where the KL is below target / 2, / 1.5 above 2 target; in [1e-5, 1e-2]."""
     if kl > target_kl * 2:
         return max(rate / 1.5, 1e-5)
     return min(rate * 1.5, 1e-2) if kl < target_kl / 2 else rate
@@ -149,12 +149,12 @@ def value_loss(value: Tensor, target: Tensor) -> Tensor:
 
 
 def log_probability(action: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
-    """ln π(a) of a diagonal Gaussian, summed over the action's entries."""
+    """Ln π(a) of a diagonal Gaussian, summed over the action's entries."""
     return gaussian_log_density((action - mean) * (-log_std).exp(), log_std)
 
 
 def gaussian_log_density(noise: Tensor, log_std: Tensor) -> Tensor:
-    """ln π of mean + std x noise, summed over the last axis."""
+    """Ln π of mean + std x noise, summed over the last axis."""
     return -0.5 * noise.square().sum(-1) - log_std.sum() - 0.5 * math.log(2 * math.pi) * noise.shape[-1]
 
 
@@ -200,7 +200,7 @@ class Batch:
         names = ("features", "action", "mean", "log_prob", "advantage", "target")
         columns = [getattr(self, name).index_select(0, order).tensor_split(parts) for name in names]
         for part in zip(*columns, strict=True):
-            yield Batch(*part, self.old_log_std, self.value_estimate)
+            yield replace(self, **dict(zip(names, part, strict=True)))
 
 
 @dataclass

@@ -134,3 +134,59 @@ class Bandit:
 
     def _draw(self) -> Floats:
         return self._random.uniform(-1, 1, (self.num_envs, 2)).astype(np.float32)
+
+
+class TwoRooms:
+    """An episode starts in a room that pays nothing and goes on in one that pays 1 per step, which it leaves by chance.
+
+    The chance is 0.2 per step; then the episode is at a true end, or only cut off. observation = the room, 0 or 1.
+    """
+
+    observation_size = 1
+    action_size = 1
+
+    def __init__(self, num_envs: int, *, cut_off: bool) -> None:
+        self.num_envs = num_envs
+        self._cut_off = cut_off
+        self._random = np.random.default_rng(0)
+        self._room = np.zeros(num_envs, np.float32)
+
+    def reset(self, seed: int) -> Floats:
+        self._random = np.random.default_rng(seed)
+        self._room[:] = 0
+        return self._look()
+
+    def step(self, action: Floats) -> TinyStep:
+        reward = self._room.copy()
+        ended = (self._random.random(self.num_envs) < 0.2) & (self._room == 1)
+        self._room[:] = 1
+        final = self._look()
+        self._room[ended] = 0
+        never, ends = np.zeros(self.num_envs, bool), np.ones(ended.sum(), np.int64)
+        episodes = TinyEpisodes(ends, ends.astype(np.float32), ends > 0)
+        terminated, truncated = (never, ended) if self._cut_off else (ended, never)
+        return TinyStep(self._look(), reward, terminated, truncated, final, ~never, episodes)
+
+    def get_state(self) -> Mapping[str, Any] | None:
+        return None
+
+    def set_state(self, state: Mapping[str, Any]) -> Floats:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+    def _look(self) -> Floats:
+        return self._room[:, None].copy()
+
+
+class HalfIdle(PointMass):
+    """A point mass whose odd copies are absent: their rows hold nonsense that nobody may learn from."""
+
+    nonsense = float("nan")
+
+    def step(self, action: Floats) -> TinyStep:
+        step = super().step(action)
+        step.active[1::2] = False
+        step.reward[1::2] = self.nonsense
+        return step

@@ -59,7 +59,7 @@ def exists(directory: Path) -> bool:
 
 
 def packed(value: Any) -> Any:
-    """The same tree with every numpy array as a tensor in an `_Array` mapping, which torch loads without running code."""
+    """The same tree with every numpy array as a marked tensor, which torch loads without running code."""
     if isinstance(value, (np.ndarray, np.generic)):
         return {_ARRAY: torch.from_numpy(np.array(value, order="C"))}
     if isinstance(value, Mapping):

@@ -18,10 +18,10 @@ def next_values(value: Tensor, final_value: Tensor, terminated: Tensor, truncate
 
 
 def generalised_advantages(delta: Tensor, continues: Tensor, decay: float) -> Tensor:
-    """GAE(λ) `[steps, copies]` from TD errors δ_t = r_t + γ V_{t+1} - V_t and decay = γλ (Schulman et al. 2016, eq. 16).
+    """GAE(λ) `[steps, copies]` from TD errors δ_t = r_t + γ V_{t+1} - V_t and decay = γλ.
 
-    A_t = δ_t + γλ A_{t+1} while the same episode `continues` into the next row. λ = 0 is the TD error, λ = 1 the
-    Monte-Carlo return less V_t.
+    A_t = δ_t + γλ A_{t+1} while the same episode `continues` into the next row (Schulman et al. 2016, eq. 16).
+    λ = 0 is the TD error, λ = 1 the Monte-Carlo return less V_t.
     """
     advantage = delta.clone()
     carry = continues.to(delta.dtype) * decay

@@ -79,7 +79,7 @@ class VecEnv(Protocol):
         ...
 
     def get_state(self) -> Mapping[str, Any] | None:
-        """All that `set_state` needs to go on exactly from here (arrays and plain values), or None if it can't be told."""
+        """All that `set_state` needs to go on exactly (arrays and plain values), or None if it can't be told."""
         ...
 
     def set_state(self, state: Mapping[str, Any]) -> NDArray[np.float32]:

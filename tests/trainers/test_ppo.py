@@ -1,0 +1,248 @@
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Independent, Normal, kl_divergence
+
+from tests.trainers.tiny_worlds import Bandit, Floats, HalfIdle, PointMass, TinyStep, TwoRooms
+from trainers import ppo
+from trainers.common.rollout import Rollout
+from trainers.common.run import METRICS, Run
+from trainers.ppo import Config, Learner, train
+
+SMALL: dict[str, Any] = {"copies": 32, "rollout_steps": 16, "hidden_sizes": (32, 32), "threads": 1}
+
+
+def _metrics(directory: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (directory / METRICS).read_text().splitlines()]
+
+
+# Losses
+
+
+def test_clipped_surrogate_takes_the_worse_of_both() -> None:
+    ratio = torch.tensor([1.5, 1.5, 0.5, 0.5, 1.1])
+    advantage = torch.tensor([1.0, -1.0, 1.0, -1.0, 2.0])
+    # min(rA, clip(r)A): 1.2, -1.5, 0.5, -0.8, 2.2
+    assert ppo.clipped_surrogate(ratio, advantage, 0.2).item() == pytest.approx(-(1.2 - 1.5 + 0.5 - 0.8 + 2.2) / 5)
+
+
+def test_kl_penalty_prices_the_way_from_the_old_policy() -> None:
+    ratio, advantage, kl = torch.tensor([1.5, 0.5]), torch.tensor([1.0, -2.0]), torch.tensor([0.1, 0.3])
+    # rA - 2 KL: 1.3, -1.6
+    assert ppo.kl_penalty(ratio, advantage, kl, beta=2.0).item() == pytest.approx(0.15)
+
+
+@pytest.mark.parametrize(("kl", "beta"), [(0.006, 1.0), (0.007, 2.0), (0.0149, 2.0), (0.0151, 4.0)])
+def test_beta_doubles_and_halves_outside_the_band(kl: float, beta: float) -> None:
+    assert ppo.adapted_beta(2.0, kl, target_kl=0.01) == beta
+
+
+@pytest.mark.parametrize(
+    ("rate", "kl", "adapted"),
+    [(1e-3, 0.004, 1.5e-3), (1e-3, 0.01, 1e-3), (1.5e-3, 0.021, 1e-3), (9e-3, 0.0, 1e-2), (1.1e-5, 1.0, 1e-5)],
+)
+def test_rate_follows_the_kl_within_bounds(rate: float, kl: float, adapted: float) -> None:
+    assert ppo.adapted_rate(rate, kl, target_kl=0.01) == pytest.approx(adapted)
+
+
+def test_value_loss_is_half_the_mean_square() -> None:
+    assert ppo.value_loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0])).item() == 1.25
+
+
+def test_gaussian_figures_equal_torchs_distributions() -> None:
+    torch.manual_seed(0)
+    old_mean, mean, action = torch.randn(3, 5, 4)
+    old_log_std, log_std = torch.randn(2, 4) * 0.3
+    old = Independent(Normal(old_mean, old_log_std.exp()), 1)
+    new = Independent(Normal(mean, log_std.exp()), 1)
+    torch.testing.assert_close(ppo.log_probability(action, mean, log_std), new.log_prob(action))
+    torch.testing.assert_close(ppo.gaussian_entropy(log_std), new.entropy()[0])
+    torch.testing.assert_close(ppo.gaussian_kl(old_mean, old_log_std, mean, log_std), kl_divergence(old, new))
+
+
+# What is learned from
+
+
+def _collected(world: Any, config: Config) -> tuple[Learner, Rollout, ppo.Batch]:
+    learner = Learner(world, config)
+    rollout = Rollout.empty(config.rollout_steps, world.num_envs, world.observation_size, world.action_size)
+    ppo.collect(world, learner, rollout, world.reset(0))
+    return learner, rollout, ppo.advantages(rollout, learner)
+
+
+def test_the_ratio_is_taken_to_the_policy_that_acted() -> None:
+    world = PointMass(8, 0)
+    learner, rollout, batch = _collected(world, Config(**SMALL))
+    ppo.improve(learner, batch)
+    learner.look_back(rollout)
+    ppo.collect(world, learner, rollout, rollout.observation[-1].numpy().copy())
+    batch = ppo.advantages(rollout, learner)
+    now = ppo.log_probability(batch.action, learner.actor.body(batch.features), learner.actor.log_std)
+    torch.testing.assert_close(batch.log_prob, now, rtol=1e-4, atol=1e-4)
+
+
+def test_advantages_are_standard_and_targets_in_the_critics_units() -> None:
+    _, _, batch = _collected(PointMass(8, 0), Config(**SMALL))
+    for column in (batch.advantage, batch.target):
+        assert column.mean().item() == pytest.approx(0.0, abs=1e-5)
+        assert column.std(correction=0).item() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_idle_rows_are_left_out() -> None:
+    _, rollout, batch = _collected(HalfIdle(8, 0), Config(**SMALL))
+    assert len(batch.advantage) == rollout.active.sum() == 4 * 16
+    assert batch.advantage.isfinite().all()
+
+
+def test_every_row_is_used_once_per_epoch() -> None:
+    _, _, batch = _collected(PointMass(7, 0), Config(**SMALL))
+    parts = list(batch.shuffled(4, torch.Generator()))
+    assert [len(part.action) for part in parts] == [28, 28, 28, 28]
+    together = torch.cat([part.action for part in parts]).flatten()
+    assert torch.equal(together.sort().values, batch.action.flatten().sort().values)
+    assert not torch.equal(together, batch.action.flatten())
+
+
+@pytest.mark.parametrize("cut_off", [True, False])
+def test_a_cut_off_goes_on_and_a_true_end_does_not(cut_off: bool, tmp_path: Path) -> None:
+    learners = []
+
+    def make_world(copies: int, seed: int) -> TwoRooms:
+        return TwoRooms(copies, cut_off=cut_off)
+
+    class Watched(Learner):
+        def close(self) -> None:
+            learners.append(self)
+            super().close()
+
+    with pytest.MonkeyPatch.context() as patch, Run(tmp_path, quiet=True) as run:
+        patch.setattr(ppo, "Learner", Watched)
+        train(make_world, Config(**SMALL, steps=10_000, discount=0.8), run)
+    rooms = torch.tensor([[0.0], [1.0]])
+    value = learners[0].critic(learners[0].actor.normaliser(rooms)).tolist()
+    # The second room is worth 1 / (1 - 0.8) where nothing ends, 1 / (1 - 0.8 x 0.8) where one step in five ends it.
+    second = 1 / (1 - 0.8) if cut_off else 1 / (1 - 0.8 * 0.8)
+    assert value == pytest.approx([0.8 * second, second], abs=0.2)
+
+
+# Learning
+
+
+@pytest.mark.parametrize("settings", [{}, {"objective": "kl", "schedule": "linear", "learning_rate": 3e-3}])
+def test_the_best_answer_of_a_bandit_is_found(settings: dict[str, Any], tmp_path: Path) -> None:
+    with Run(tmp_path, quiet=True) as run:
+        actor = train(Bandit, Config(**SMALL, steps=16_000, **settings), run)
+    observation = torch.rand(1000, 2) * 2 - 1
+    with torch.no_grad():
+        error = actor(observation)[:, 0] - 0.8 * observation[:, 0]
+    assert not actor.training
+    assert error.abs().mean() < 0.1
+
+
+@pytest.mark.parametrize("objective", ["clip", "kl"])
+def test_a_point_mass_is_brought_home(objective: Any, tmp_path: Path) -> None:
+    with Run(tmp_path, quiet=True) as run:
+        train(PointMass, Config(**SMALL, steps=40_000, objective=objective), run)
+    first, last = _metrics(tmp_path)[2], _metrics(tmp_path)[-1]
+    assert last["Environment/Success"] > 0.98
+    assert last["Environment/Episode Length"] < 15 < first["Environment/Episode Length"]
+    assert {"Reward/all", "Metrics/speed", "Policy/Beta", "Policy/Epsilon", "Losses/Value Loss"} <= set(last)
+
+
+def test_two_threads_give_the_numbers_of_one(tmp_path: Path) -> None:
+    actors = []
+    for threads in (1, 2):
+        with Run(tmp_path / str(threads), quiet=True) as run:
+            actors.append(train(PointMass, Config(**{**SMALL, "threads": threads}, steps=2000), run))
+    for one, two in zip(actors[0].parameters(), actors[1].parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_an_update_ends_early_when_the_policy_has_moved_enough(tmp_path: Path) -> None:
+    with Run(tmp_path, quiet=True) as run:
+        train(PointMass, Config(**SMALL, steps=600, stop_kl=1e-9), run)
+    assert [line["Policy/Gradient Steps"] for line in _metrics(tmp_path)] == [1, 2]
+
+
+def test_the_linear_schedule_ends_at_zero(tmp_path: Path) -> None:
+    with Run(tmp_path, quiet=True) as run:
+        train(PointMass, Config(**SMALL, steps=4 * 512, schedule="linear", learning_rate=1e-3), run)
+    rates = [line["Policy/Learning Rate"] for line in _metrics(tmp_path)]
+    assert rates == pytest.approx([1e-3, 7.5e-4, 5e-4, 2.5e-4])
+
+
+def test_a_deterministic_actor_is_judged_now_and_then_and_may_end_the_run(tmp_path: Path) -> None:
+    seen = []
+
+    def evaluate(actor: torch.nn.Module) -> dict[str, float]:
+        seen.append(actor.training)
+        if len(seen) == 3:
+            run.request_stop()
+        return {"success": 0.5}
+
+    with Run(tmp_path, quiet=True, evaluate=evaluate) as run:
+        train(PointMass, Config(**SMALL, steps=100_000, evaluation_interval=1000), run)
+    assert seen == [False] * 3
+    judged = [line["step"] for line in _metrics(tmp_path) if "Evaluation/success" in line]
+    assert judged == [1024, 2048, 3072]
+
+
+# What must not be silent
+
+
+class Spoiled(PointMass):
+    """Gives a reward that is no number in copy 3 after a while."""
+
+    reward = float("inf")
+
+    def step(self, action: Floats) -> TinyStep:
+        step = super().step(action)
+        step.reward[3] = self.reward if self._age.sum() > 200 else 0.0
+        return step
+
+
+def test_a_reward_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
+    message = r"update 1, after 0 steps: the world gave a reward that is no finite number \(copies \[3\]\)"
+    with Run(tmp_path, quiet=True) as run, pytest.raises(FloatingPointError, match=message):
+        train(Spoiled, Config(**SMALL), run)
+
+
+def test_learning_that_diverges_stops_before_the_networks_are_spoiled() -> None:
+    learner, _, batch = _collected(PointMass(8, 0), Config(**SMALL))
+    before = [parameter.detach().clone() for parameter in learner.parameters]
+    batch.advantage[5] = math.nan
+    with pytest.raises(FloatingPointError, match=r"learning diverged .*policy loss nan"):
+        ppo.improve(learner, batch)
+    changed = [not now.isfinite().all() for now in learner.parameters]
+    assert len(before) == len(changed)
+    assert not any(changed)
+
+
+def test_a_world_without_transitions_is_refused(tmp_path: Path) -> None:
+    class Absent(PointMass):
+        def step(self, action: Floats) -> TinyStep:
+            step = super().step(action)
+            step.active[:] = False
+            return step
+
+    with Run(tmp_path, quiet=True) as run, pytest.raises(ValueError, match="gave no transition in 16 steps"):
+        train(Absent, Config(**SMALL), run)
+
+
+def test_rewards_of_any_scale_are_learned_from(tmp_path: Path) -> None:
+    class Rich(Bandit):
+        def step(self, action: Floats) -> TinyStep:
+            step = super().step(action)
+            step.reward[:] = 5000.0 + 1000.0 * step.reward
+            return step
+
+    with Run(tmp_path, quiet=True) as run:
+        actor = train(Rich, Config(**SMALL, steps=16_000), run)
+    observation = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (500, 2)).astype(np.float32))
+    with torch.no_grad():
+        assert (actor(observation)[:, 0] - 0.8 * observation[:, 0]).abs().mean() < 0.15
