@@ -327,17 +327,19 @@ class _Session:
 
     def _listen(self, data: bytes) -> None:
         """Take in what came on the side channels."""
+        known = self.engine
         for channel, payload in side_channels.split(data):
             if channel == side_channels.ENVIRONMENT_PARAMETERS:
                 self._set_parameter(*side_channels.environment_parameter(payload))
             elif channel == side_channels.ENGINE_CONFIGURATION:
                 self.engine = side_channels.engine_configuration(payload, self.engine)
-                log.info("noted %s", self.engine)
             elif channel == side_channels.FLOAT_PROPERTIES:
                 log.info("noted float property %s = %g", *side_channels.float_property(payload))
             elif channel != side_channels.TRAINING_ANALYTICS and channel not in self._unknown_channels:
                 self._unknown_channels.add(channel)
                 log.warning("side channel %s is unknown here; its messages are ignored", channel)
+        if self.engine != known:
+            log.info("engine settings noted, without effect here: %s", self.engine)
 
     def _set_parameter(self, name: str, draw: Draw) -> None:
         """Hand a parameter on; one that is not taken is said once and counted, and does not end the session."""
