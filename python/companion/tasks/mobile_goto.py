@@ -56,6 +56,8 @@ class MobileState:
     scan_before: Floats
     """The one before."""
     scan_age_s: Floats
+    distance: Floats
+    """True distance to the goal at the last decision `[copies]`, m."""
     goal_error: Floats
     """How far the seen goal is off for the whole episode `[copies, 2]`, m: localisation."""
     lidar_noise: Floats
@@ -120,6 +122,7 @@ class MobileScene:
             np.zeros(scans),
             np.zeros(scans),
             np.zeros(copies),
+            np.zeros(copies),
             np.zeros(pairs),
             *(np.zeros(copies) for _ in range(4)),
             np.zeros(pairs),
@@ -145,6 +148,7 @@ class MobileScene:
             getattr(self._people, name)[which] = values
         self._remember(which, goal, perturbation, random)
         physics.position[which, :2] = robot
+        self.state.distance[which] = np.linalg.norm(goal - robot, axis=1)
         physics.position[which, 2] = random.uniform(-np.pi, np.pi, len(which))
         self._pose(which, physics, rooms, people, goal)
         return self._edits(rooms, perturbation)
@@ -201,6 +205,8 @@ class MobileScene:
         # A touch within a decision may have parted again by its end, by no more than a step's walk.
         with_person = contact & (to_people < _BOT.radius_m + 0.08) & (to_people < gap)
         goal_distance = np.hypot(to_goal[:, :1], to_goal[:, 1:])
+        approach_speed = (state.distance[which, None] - goal_distance) / CONTROL_PERIOD_S
+        state.distance[which] = goal_distance[:, 0]
         signals = {
             "lidar_range": state.scan[which],
             "lidar_range_before": state.scan_before[which],
@@ -212,6 +218,7 @@ class MobileScene:
             / seen_distance,
             "velocity": body_velocity + 0.01 * random.standard_normal(body_velocity.shape),
             "distance": goal_distance,
+            "approach_speed": approach_speed,
             "clearance": np.minimum(gap, to_people) - _BOT.radius_m,
             "speed": np.abs(forward),
             "turning_speed": np.abs(velocity[:, 2:3]),
@@ -221,7 +228,7 @@ class MobileScene:
             "contact_person_walked_in": with_person & (closing[:, 1:] > closing[:, :1]),
             "success": (goal_distance < SUCCESS_RADIUS_M) & ~contact,
         }
-        return {name: np.asarray(value, np.float64) for name, value in signals.items()}
+        return {name: np.array(value, np.float64) for name, value in signals.items()}
 
     def ends(self, signals: Mapping[str, Floats]) -> Ends:
         """Any contact ends the episode; so does the goal."""
@@ -375,6 +382,7 @@ TASK = Task(
         Signal("previous_action", 2, "1", "The action of the step that just ended."),
         Signal("action_change", 2, "1", "That action less the one before."),
         Signal("distance", 1, "m", "True distance to the goal."),
+        Signal("approach_speed", 1, "m/s", "How fast that distance shrank in this step."),
         Signal("clearance", 1, "m", "True distance from the robot's hull to the nearest thing or person."),
         Signal("speed", 1, "m/s", "True forward speed, without sign."),
         Signal("turning_speed", 1, "rad/s", "True turning speed, without sign."),

@@ -19,6 +19,11 @@ def closeness(distance: SignalArray, *, reach_m: float = 5.0) -> Values:
     return np.clip(1.0 - distance[:, 0] / max(reach_m, 1e-6), 0.0, 1.0)
 
 
+def approaching(approach_speed: SignalArray) -> Values:
+    """How fast the distance to the goal shrinks, in m/s; its sum over an episode is the way gained, whatever the discount."""
+    return approach_speed[:, 0]
+
+
 def near_goal(distance: SignalArray, *, within_m: float = 0.0, margin_m: float = 0.5) -> Values:
     """1 within `within_m` of the goal or target, smoothly down to 0.1 at `margin_m` beyond; 0 to 1."""
     return tolerance(distance[:, 0], upper=within_m, margin=margin_m)
