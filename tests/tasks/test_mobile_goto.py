@@ -38,10 +38,11 @@ def test_clearance_is_the_distance_to_the_nearest_border() -> None:
     points = _room.draw_free_points(
         _room.Room(*(np.repeat(value, 20, 0) for value in vars(room).values())), 0.1, np.zeros((20, 0, 2)), (), random
     )
-    gap, normal = room.clearance(points[None])
+    gap, normal = room.clearance_and_way_out(points[None])
+    assert np.array_equal(gap, room.clearance(points[None]))
     for index, point in enumerate(points):
         assert gap[0, index] == pytest.approx(sampled_gap(room, point), abs=2e-3)
-        ahead, _ = room.clearance((point + 0.01 * normal[0, index])[None, None])
+        ahead = room.clearance((point + 0.01 * normal[0, index])[None, None])
         assert ahead[0, 0] >= gap[0, index] + 0.005 or ahead[0, 0] == pytest.approx(gap[0, index] + 0.01, abs=6e-3)
 
 
@@ -65,7 +66,7 @@ def test_start_and_goal_are_free_and_apart() -> None:
     assert np.mean(signals["clearance"] >= 0.1) > 0.99
     assert np.mean(signals["distance"] >= mobile_goto.GOAL_AWAY_M) > 0.99
     state = simulator._scene.state
-    goal_gap, _ = simulator._scene._room.clearance(state.goal[:, None])  # pyright: ignore[reportAttributeAccessIssue]
+    goal_gap = simulator._scene._room.clearance(state.goal[:, None])  # pyright: ignore[reportAttributeAccessIssue]
     assert np.mean(goal_gap >= mobile_goto.GOAL_CLEARANCE_M) > 0.99
 
 
@@ -175,7 +176,7 @@ def test_people_walk_at_their_speed_and_not_through_furniture() -> None:
         simulator.step(np.zeros((100, 2)))
         velocity, position = scene.state.velocity, scene.state.position
         speeds.append(np.hypot(velocity[..., 0], velocity[..., 1]))
-        gap, _ = scene._room.clearance(position)  # pyright: ignore[reportAttributeAccessIssue]
+        gap = scene._room.clearance(position)  # pyright: ignore[reportAttributeAccessIssue]
         inside.append(gap)
     assert np.max(speeds) <= 0.6 * 1.1 + 1e-9
     assert 0.25 < np.mean(speeds) < 0.6

@@ -73,7 +73,7 @@ def walk(
     heading = to_waypoint / np.maximum(distance, 1e-9)[..., None]
     _choose_waypoints(people, rooms, distance, random, period_s)
     wanted = _make_way(people, heading, robot, robot_radius_m)
-    gap, normal = rooms.clearance(people.position)
+    gap, normal = rooms.clearance_and_way_out(people.position)
     wanted = _slide_along(wanted, gap - RADIUS_M, normal)
     speed = np.hypot(wanted[..., 0], wanted[..., 1])
     wanted *= (people.speed / np.maximum(np.maximum(speed, people.speed), 1e-9))[..., None]

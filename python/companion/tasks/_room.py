@@ -41,41 +41,53 @@ class Room:
         for name, values in vars(rooms).items():
             getattr(self, name)[which] = values
 
-    def clearance(self, point: Floats) -> tuple[Floats, Floats]:
-        """From points `[k, n, 2]` to the nearest wall or piece `[k, n]`, negative inside, and the way from it `[k, n, 2]`."""
-        offset = point[:, :, None, :] - self.centre[:, None, :, :]
-        cos, sin = np.cos(self.yaw)[:, None, :], np.sin(self.yaw)[:, None, :]
-        x = cos * offset[..., 0] + sin * offset[..., 1]
-        y = cos * offset[..., 1] - sin * offset[..., 0]
-        out_x = np.abs(x) - self.half[:, None, :, 0]
-        out_y = np.abs(y) - self.half[:, None, :, 1]
-        past_x, past_y = np.maximum(out_x, 0.0), np.maximum(out_y, 0.0)
-        gap = np.sqrt(past_x * past_x + past_y * past_y) + np.minimum(np.maximum(out_x, out_y), 0.0)
-        nearest = gap.argmin(axis=2)[:, :, None]
-        gap = np.take_along_axis(gap, nearest, 2)[:, :, 0]
-        normal = self._way_out(x, y, out_x, out_y, nearest)
-        return self._with_walls(point, gap, normal)
+    def clearance(self, point: Floats) -> Floats:
+        """From points `[k, n, 2]` to the nearest wall or piece, `[k, n]` m, negative inside."""
+        _, _, out_x, out_y = self._from_pieces(point)
+        to_wall = self.half_size[:, None] - np.abs(point).max(axis=2)
+        return np.minimum(_outside(out_x, out_y).min(axis=2), to_wall)
 
-    def _way_out(self, x: Floats, y: Floats, out_x: Floats, out_y: Floats, nearest: np.ndarray) -> Floats:
-        """Unit vectors in the world away from the nearest piece."""
-        x, y, out_x, out_y = (np.take_along_axis(value, nearest, 2)[:, :, 0] for value in (x, y, out_x, out_y))
-        inside = (out_x < 0) & (out_y < 0)
-        along_x = np.where(inside, out_x >= out_y, out_x > 0) * np.sign(x) * np.where(inside, 1.0, np.maximum(out_x, 0))
-        along_y = np.where(inside, out_x < out_y, out_y > 0) * np.sign(y) * np.where(inside, 1.0, np.maximum(out_y, 0))
-        length = np.maximum(np.hypot(along_x, along_y), 1e-9)
-        yaw = np.take_along_axis(np.broadcast_to(self.yaw[:, None, :], (*x.shape, self.yaw.shape[1])), nearest, 2)[..., 0]
+    def clearance_and_way_out(self, point: Floats) -> tuple[Floats, Floats]:
+        """`clearance`, and the unit vectors `[k, n, 2]` that lead away from what is nearest."""
+        x, y, out_x, out_y = self._from_pieces(point)
+        gap = _outside(out_x, out_y)
+        rows, columns = np.arange(len(point))[:, None], np.arange(point.shape[1])[None, :]
+        nearest = (rows, columns, gap.argmin(axis=2))
+        gap = gap[nearest]
+        local_x, local_y = _way_out(x[nearest], y[nearest], out_x[nearest], out_y[nearest])
+        yaw = self.yaw[rows, nearest[2]]
         cos, sin = np.cos(yaw), np.sin(yaw)
-        return np.stack((cos * along_x - sin * along_y, sin * along_x + cos * along_y), axis=2) / length[..., None]
-
-    def _with_walls(self, point: Floats, gap: Floats, normal: Floats) -> tuple[Floats, Floats]:
-        wall_gap = self.half_size[:, None, None] - np.abs(point)
-        nearest = wall_gap.argmin(axis=2)
-        to_wall = np.take_along_axis(wall_gap, nearest[:, :, None], 2)[:, :, 0]
-        inward = np.zeros_like(normal)
-        side = np.take_along_axis(point, nearest[:, :, None], 2)
-        np.put_along_axis(inward, nearest[:, :, None], -np.sign(side), 2)
+        from_wall = np.abs(point[..., 0]) > np.abs(point[..., 1])
+        to_wall = self.half_size[:, None] - np.abs(point).max(axis=2)
         is_wall = to_wall < gap
-        return np.where(is_wall, to_wall, gap), np.where(is_wall[..., None], inward, normal)
+        side = -np.sign(point)
+        way_x = np.where(is_wall, side[..., 0] * from_wall, cos * local_x - sin * local_y)
+        way_y = np.where(is_wall, side[..., 1] * ~from_wall, sin * local_x + cos * local_y)
+        return np.minimum(gap, to_wall), np.stack((way_x, way_y), axis=2)
+
+    def _from_pieces(self, point: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Points in each piece's frame, and how far past its sides they are; four of `[k, n, pieces]`."""
+        offset_x = point[:, :, None, 0] - self.centre[:, None, :, 0]
+        offset_y = point[:, :, None, 1] - self.centre[:, None, :, 1]
+        cos, sin = np.cos(self.yaw)[:, None, :], np.sin(self.yaw)[:, None, :]
+        x = cos * offset_x + sin * offset_y
+        y = cos * offset_y - sin * offset_x
+        return x, y, np.abs(x) - self.half[:, None, :, 0], np.abs(y) - self.half[:, None, :, 1]
+
+
+def _outside(out_x: Floats, out_y: Floats) -> Floats:
+    """Signed distance to rectangles, from how far past their sides a point is."""
+    past_x, past_y = np.maximum(out_x, 0.0), np.maximum(out_y, 0.0)
+    return np.sqrt(past_x * past_x + past_y * past_y) + np.minimum(np.maximum(out_x, out_y), 0.0)
+
+
+def _way_out(x: Floats, y: Floats, out_x: Floats, out_y: Floats) -> tuple[Floats, Floats]:
+    """Unit vectors in a rectangle's frame: to the nearer side from inside, away from the nearest point from outside."""
+    inside = (out_x < 0) & (out_y < 0)
+    along_x = np.sign(x) * np.where(inside, out_x >= out_y, np.maximum(out_x, 0.0))
+    along_y = np.sign(y) * np.where(inside, out_x < out_y, np.maximum(out_y, 0.0))
+    length = np.maximum(np.hypot(along_x, along_y), 1e-9)
+    return along_x / length, along_y / length
 
 
 def empty_rooms(copies: int, pieces: int) -> Room:
@@ -111,7 +123,7 @@ def draw_free_points(
     """
     count = len(rooms.half_size)
     candidates = random.uniform(-1, 1, (count, 32, 2)) * (rooms.half_size - clearance_m)[:, None, None]
-    gap, _ = rooms.clearance(candidates)
+    gap = rooms.clearance(candidates)
     for index, away in enumerate(away_m):
         distance = np.linalg.norm(candidates - others[:, None, index], axis=2)
         gap = np.minimum(gap, distance - away + clearance_m)

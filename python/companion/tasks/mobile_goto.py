@@ -198,7 +198,7 @@ class MobileScene:
         velocity = physics.velocity[which]
         forward = cos * velocity[:, :1] + sin * velocity[:, 1:2]
         body_velocity = np.concatenate((forward, velocity[:, 2:3]), axis=1)
-        gap, _ = self._room.at(which).clearance(place[:, None])
+        gap = self._room.at(which).clearance(place[:, None])
         to_people, closing = self._people_near(which, place, velocity[:, :2])
         sensor = physics.sensor[which]
         contact = sensor[:, :, 0].max(axis=1, keepdims=True) > 0
