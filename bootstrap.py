@@ -223,10 +223,8 @@ def inspect_python(path: str) -> Python | None:
         answer = subprocess.run([path, "-c", question], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if answer.returncode:
-        return None
-    major, minor, base = answer.stdout.strip().split(" ", 2)
-    return Python(base, (int(major), int(minor)))
+    said = re.fullmatch(r"(\d+) (\d+) (.+)", answer.stdout.strip())
+    return Python(said[3], (int(said[1]), int(said[2]))) if said and answer.returncode == 0 else None
 
 
 def find_pythons(asked_for: str | None, preferred: tuple[int, int] | None) -> list[Python]:
@@ -257,10 +255,11 @@ def why_no_python(asked_for: str | None) -> str:
     if not path:
         return f"{wanted}, and there is no '{name}' here; say where one is: make setup PYTHON=/path/to/python3.12"
     asked = subprocess.run([path, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True)
-    if asked.returncode:
-        return f"{wanted}, and {path} does not run: {last_line(asked.stderr)}"
-    version = ".".join(asked.stdout.split())
-    if OLDEST <= tuple(int(part) for part in version.split(".")) <= NEWEST:
+    said = re.fullmatch(r"(\d+) (\d+)", asked.stdout.strip())
+    if asked.returncode or not said:
+        return f"{wanted}, and {path} does not run as one: {asked.stderr.strip().partition(chr(10))[0]}"
+    version = f"{said[1]}.{said[2]}"
+    if OLDEST <= (int(said[1]), int(said[2])) <= NEWEST:
         return f"{path} has no venv module with pip; on Debian and Ubuntu: apt install python{version}-venv"
     return f"{wanted}, and {name} is {version}; say where one is: make setup PYTHON=/path/to/python3.12"
 
