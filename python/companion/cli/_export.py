@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from companion.cli._evaluation import ActorFunction, Observed
 from companion.cli._files import write_whole
-from companion.deploy.actor import OnnxActor
+from companion.deploy.actor import OnnxActor, session_of
 from companion.policy_card import METADATA_KEY, PolicyCard
-from trainers.common.onnx_export import check_parity, robot_onnx, unity_onnx
+from trainers.common.onnx_export import check_parity, unity_onnx
 
 PARITY_ROWS = 10_000
 """Random observations on which torch and onnxruntime must agree, beside the real ones."""
@@ -28,15 +28,24 @@ def as_function(actor: torch.nn.Module) -> ActorFunction:
     return act
 
 
-def robot_file(actor: torch.nn.Module, card: PolicyCard, observed: Observed) -> bytes:
-    """The ONNX file for robots, card inside, after it proved to act as the network does.
+def network_function(network: bytes) -> ActorFunction:
+    """A robot's network, still without a card, as the function that a robot will run."""
+    session: Any = session_of(network)
+
+    def act(observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        return session.run(["action"], {"observation": observation})[0]
+
+    return act
+
+
+def robot_file(actor: torch.nn.Module, network: bytes, card: PolicyCard, observed: Observed) -> bytes:
+    """The file for robots: `network`, which `robot_onnx` made of the actor, with its card inside.
 
     Raises:
-        ValueError: if it does not.
+        ValueError: if the network does not act as the actor does.
     """
-    exported = robot_onnx(actor, card.layout.size)
-    check_parity(exported, actor, _parity_observations(observed))
-    model = onnx.load_from_string(exported)
+    check_parity(network, actor, _parity_observations(observed))
+    model = onnx.load_from_string(network)
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_json()})
     return model.SerializeToString()
 
@@ -76,9 +85,7 @@ def _parity_observations(observed: Observed) -> NDArray[np.float32]:
 
 def unity_agrees(unity: bytes, robot: OnnxActor) -> float:
     """How far a Unity file's deterministic actions are from a robot file's, on the latter's golden vectors."""
-    import onnxruntime
-
-    session: Any = onnxruntime.InferenceSession(unity, providers=["CPUExecutionProvider"])
+    session: Any = session_of(unity)
     given = np.array(robot.card.golden.observation, np.float32)
     found = session.run(["deterministic_continuous_actions"], {"obs_0": given})[0]
     return float(np.abs(found - robot.act(given)).max())

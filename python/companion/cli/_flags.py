@@ -40,6 +40,7 @@ ConfiguredCount = Annotated[int | None, _number("N", _whole(1), "as configured")
 Seed = Annotated[int, _number("SEED", _whole(0, 2**31 - 1), "")]
 ConfiguredSeed = Annotated[int | None, _number("SEED", _whole(0, 2**31 - 1), "as configured")]
 Port = Annotated[int, _number("PORT", _whole(1, 65535), "")]
+ConfiguredPort = Annotated[int | None, _number("PORT", _whole(1, 65535), "5005, or 5004 for an Editor")]
 Settings = Annotated[
     tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE", help_behavior_hint=""), tyro.conf.UseAppendAction
 ]

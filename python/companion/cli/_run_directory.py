@@ -22,6 +22,7 @@ from companion.tasks import Task
 from companion.yaml_file import read
 
 RUN, CONFIG, RECIPE, METRICS = "run.json", "config.yaml", "recipe.yaml", "metrics.jsonl"
+CHECKPOINTS = ("checkpoint.pt", "checkpoint.previous.pt")
 POLICY, UNITY_POLICY, EVALUATION = "policy.onnx", "policy.unity.onnx", "evaluation.json"
 
 
@@ -36,6 +37,7 @@ class RunRecord:
     world: WorldKind
     player: str | None
     players: int
+    port: int | None
     set: Mapping[str, float]
     git_commit: str
     date: str
@@ -43,8 +45,19 @@ class RunRecord:
 
 
 def holds_a_run(directory: Path) -> bool:
-    """Whether a training was ever started there."""
-    return (directory / RUN).exists()
+    """Whether something was learned there that would be a pity to lose; a start that failed at once leaves nothing."""
+    if not (directory / RUN).exists():
+        return False
+    if any((directory / name).exists() for name in (*CHECKPOINTS, POLICY)):
+        return True
+    return (directory / METRICS).exists() and (directory / METRICS).stat().st_size > 0
+
+
+def others_in(directory: Path) -> list[str]:
+    """What stands in a directory and was not left there by a start that failed."""
+    ours = {RUN, CONFIG, RECIPE, METRICS}
+    names = [path.name for path in directory.iterdir()] if directory.exists() else []
+    return sorted(name for name in names if name not in ours and not name.startswith("."))
 
 
 def read_record(directory: Path) -> RunRecord:

@@ -26,6 +26,8 @@ class WorldPlan:
     """The Unity world's executable; None waits for an Editor."""
     players: int = 1
     """How many of them."""
+    port: int | None = None
+    """Of the first one."""
     set: Mapping[str, float] = field(default_factory=dict)
     """Perturbations fixed from outside."""
 
@@ -47,6 +49,7 @@ class WorldPlan:
         return UnityWorld(
             self.player,
             players=self.players,
+            base_port=self.port,
             behavior=self.task.behavior_name,
             parameters={**_reward_parameters(self.recipe), **self.set},
             seed=seed,
@@ -64,14 +67,14 @@ class WorldPlan:
         return [word for pair in given.items() for word in pair]
 
 
-def check_world(kind: WorldKind, player: Path | None, players: int) -> None:
+def check_world(kind: WorldKind, player: Path | None, players: int, port: int | None) -> None:
     """Refuse flags that contradict each other.
 
     Raises:
         ValueError: if there is a player for a world that has none, or the player is no file.
     """
-    if kind == "embedded" and (player is not None or players != 1):
-        raise ValueError("--env and --players are for --world unity; the embedded world has no player")
+    if kind == "embedded" and (player is not None or players != 1 or port is not None):
+        raise ValueError("--env, --players and --port are for --world unity; the embedded world has no player")
     if player is not None and not player.is_file():
         raise ValueError(f"no player {player}: not a file")
 

@@ -82,7 +82,7 @@ class OnnxActor:
         raise ValueError(f"observation entry '{name}' is {observation[row, column]} in row {row}")
 
 
-def _open(path: Path) -> onnxruntime.InferenceSession:
+def session_of(model: bytes) -> onnxruntime.InferenceSession:
     """A session for a small network on a robot: one thread, which sleeps between decisions instead of spinning."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -91,8 +91,12 @@ def _open(path: Path) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _open(path: Path) -> onnxruntime.InferenceSession:
     try:
-        return onnxruntime.InferenceSession(_read(path), options, providers=["CPUExecutionProvider"])
+        return session_of(_read(path))
     except _LOAD_ERRORS as error:
         raise ActorError(f"{path}: not a whole ONNX model: {_one_line(error)}") from None
 

@@ -13,6 +13,7 @@ from companion.cli import _evaluation
 from companion.cli._cards import check_card_fits
 from companion.cli._evaluation import Evaluation, Request
 from companion.cli._flags import Count, Seed, Settings, perturbations
+from companion.cli._run_directory import POLICY
 from companion.cli._worlds import WorldPlan
 from companion.rewards import recipe_from_text
 
@@ -22,7 +23,7 @@ class Arguments:
     """Judge an exported policy in the embedded world."""
 
     model: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]
-    """An exported policy, as exported_models/arm_reach.onnx."""
+    """An exported policy, as exported_models/arm_reach.onnx, or the directory of a finished run."""
     episodes: Count = 1000
     """Fresh episodes to judge."""
     seed: Seed = _evaluation.SEED
@@ -39,14 +40,15 @@ def run(arguments: Arguments) -> None:
     """Judge and print."""
     from companion.deploy.actor import OnnxActor
 
-    actor = OnnxActor(arguments.model)
+    model = arguments.model / POLICY if arguments.model.is_dir() else arguments.model
+    actor = OnnxActor(model)
     card = actor.card
     task = tasks.load(card.task)
-    check_card_fits(card, task, str(arguments.model))
+    check_card_fits(card, task, str(model))
     fixed = perturbations(task, arguments.set)
     recipe = recipe_from_text(task, card.recipe.name, card.recipe.text)
     plan = WorldPlan(task, recipe, Path(), float(card.provenance.config.get("discount", 1.0)), set=fixed)
-    request = Request(task, str(arguments.model), arguments.episodes, arguments.seed, fixed)
+    request = Request(task, str(model), arguments.episodes, arguments.seed, fixed)
     with closing(plan.make(min(arguments.copies, arguments.episodes), arguments.seed)) as world:
         evaluation, _ = _evaluation.evaluate(actor.act, world, request)
     if arguments.json:

@@ -11,20 +11,22 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
+from numpy.typing import NDArray
 
 from companion import tasks
 from companion.cli import _evaluation, _provenance, _run_directory, _settings
-from companion.cli._evaluation import Evaluation, Observed, Request
+from companion.cli._evaluation import ActorFunction, Evaluation, Observed, Request
 from companion.cli._files import check_writable, write_whole
-from companion.cli._flags import ConfiguredCount, ConfiguredSeed, Count, Settings, perturbations
+from companion.cli._flags import ConfiguredCount, ConfiguredPort, ConfiguredSeed, Count, Settings, perturbations
 from companion.cli._run_directory import RunRecord
 from companion.cli._worlds import WorldKind, WorldPlan, check_world
 from companion.menu import pick
-from companion.policy_card import Provenance
+from companion.policy_card import PolicyCard, Provenance
 from companion.rewards import Recipe, load_recipe
 from companion.tasks import Task
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
 
 INTERRUPTED = 130
@@ -55,9 +57,11 @@ class Arguments:
     world: WorldKind = "embedded"
     """MuJoCo in this process, or an ML-Agents player."""
     env: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """The player's executable, for --world unity; without it an Editor is waited for at port 5004."""
+    """The player's executable, for --world unity; without it an Editor is waited for."""
     players: Count = 1
     """How many players at once, for --world unity."""
+    port: ConfiguredPort = None
+    """The first player's port, the others follow; for --world unity."""
     set: Settings = ()
     """Fix a perturbation of the world, in its unit, instead of drawing it. May be repeated."""
     episodes: Count = _evaluation.EPISODES
@@ -99,6 +103,7 @@ class Plan:
             kind=record.world,
             player=Path(record.player) if record.player else None,
             players=record.players,
+            port=record.port,
             set=record.set,
         )
 
@@ -116,8 +121,7 @@ def run(arguments: Arguments) -> int:
     if actor is None:
         print(f"stopped; `--run-dir {plan.directory} --resume` goes on", file=sys.stderr)
         return INTERRUPTED
-    evaluation, observed = judge(plan, actor, arguments.episodes)
-    _export(plan, actor, evaluation, observed, arguments.export_dir)
+    evaluation = _judge_and_export(plan, actor, arguments)
     _report(plan, evaluation, arguments.export_dir)
     return 0
 
@@ -132,7 +136,7 @@ def make_plan(arguments: Arguments) -> Plan:
         ValueError: on whatever can't work.
     """
     task = tasks.load(arguments.task)
-    check_world(arguments.world, arguments.env, arguments.players)
+    check_world(arguments.world, arguments.env, arguments.players, arguments.port)
     fixed = perturbations(task, arguments.set)
     directory = arguments.run_dir or Path("runs", f"{task.name}-{datetime.now():%Y%m%d-%H%M%S}")
     goes_on = _goes_on(directory, arguments)
@@ -147,6 +151,7 @@ def make_plan(arguments: Arguments) -> Plan:
         world=arguments.world,
         player=None if arguments.env is None else str(arguments.env),
         players=arguments.players,
+        port=arguments.port,
         set=fixed or (old.set if old else {}),
         git_commit=_provenance.git_commit(),
         date=_provenance.now(),
@@ -176,17 +181,10 @@ def _goes_on(directory: Path, arguments: Arguments) -> bool:
                 f"{directory} holds a run; --resume goes on with it, --force keeps it aside and starts anew"
             )
         return arguments.resume
-    if not arguments.force:
-        _check_nothing_else_there(directory)
-    return False
-
-
-def _check_nothing_else_there(directory: Path) -> None:
-    ours = {_run_directory.CONFIG, _run_directory.RECIPE}  # a start that was cut off leaves these
-    names = [path.name for path in directory.iterdir()] if directory.exists() else []
-    others = sorted(name for name in names if name not in ours and not name.startswith("."))
+    others = _run_directory.others_in(directory)
     if others:
         raise ValueError(f"{directory} is no run and not empty ({others[0]}); choose another --run-dir")
+    return False
 
 
 def _recipe(task: Task, arguments: Arguments, directory: Path, old: RunRecord | None) -> Recipe:
@@ -229,7 +227,6 @@ def _prepare(plan: Plan, arguments: Arguments) -> None:
         check_writable(arguments.export_dir)
     if plan.goes_on:
         check_writable(plan.directory)
-        _run_directory.write_config(plan.directory, plan.config)
         return
     if arguments.force and plan.directory.exists() and any(plan.directory.iterdir()):
         aside = _run_directory.set_aside(plan.directory)
@@ -239,62 +236,75 @@ def _prepare(plan: Plan, arguments: Arguments) -> None:
 
 def _train(plan: Plan, arguments: Arguments) -> "nn.Module | None":
     """The trained actor, or None if the user stopped the training."""
+    from companion.cli._export import as_function
     from trainers.common.run import Run
 
     def evaluate(actor: "nn.Module") -> dict[str, float]:
-        found, _ = judge(plan, actor, _evaluation.EPISODES)
+        found, _ = judge(plan, as_function(actor), _evaluation.EPISODES)
         return {"Success": found.success_rate, **{name: figure.mean for name, figure in found.metrics.items()}}
 
     log = Run(
         plan.directory,
-        resume=plan.goes_on,
+        resume=True,  # from the start where nothing was learned yet; that no run is lost was made sure of before
         evaluate=evaluate if plan.record.world == "embedded" else None,
         quiet=arguments.quiet,
         label=plan.task.name,
     )
     with log:
         actor = plan.trainer.train(plan.world.make, plan.config, log)
+    _run_directory.write_config(plan.directory, plan.config)  # now that the trainer agreed to go on with it
     return None if log.stop_requested else actor
 
 
-def judge(plan: Plan, actor: "nn.Module", episodes: int) -> tuple[Evaluation, Observed]:
-    """The actor's success over fresh episodes, with seeds that training does not use."""
-    from companion.cli._export import as_function
-
+def judge(plan: Plan, act: ActorFunction, episodes: int) -> tuple[Evaluation, Observed]:
+    """The policy's success over fresh episodes, with seeds that training does not use."""
     seed = _evaluation.SEED + plan.config.seed
     request = Request(plan.task, str(plan.directory / _run_directory.POLICY), episodes, seed, plan.record.set)
     with closing(plan.judging_world.make(min(_evaluation.COPIES, episodes), seed)) as world:
-        return _evaluation.evaluate(as_function(actor), world, request)
+        return _evaluation.evaluate(act, world, request)
 
 
 # --- what is left of it ---
 
 
-def _export(
-    plan: Plan, actor: "nn.Module", evaluation: Evaluation, observed: Observed, export_dir: Path | None
-) -> None:
-    """Write policy and evaluation into the run directory and, if wanted, into the folder of exported models."""
-    from companion.cli import _export as files
+def _judge_and_export(plan: Plan, actor: "nn.Module", arguments: Arguments) -> Evaluation:
+    """Judge the very network that robots will run, and write it with its card and its evaluation."""
+    from companion.cli import _export
+    from trainers.common.onnx_export import robot_onnx
+
+    network = robot_onnx(actor, plan.task.layout.size)
+    evaluation, observed = judge(plan, _export.network_function(network), arguments.episodes)
+    card = _card(plan, evaluation, observed, _export.as_function(actor)(observed.samples))
+    robot = _export.robot_file(actor, network, card, observed)
+    _write(plan.directory / _run_directory.POLICY, robot, evaluation, plan.directory / _run_directory.EVALUATION)
+    write_whole(plan.directory / _run_directory.UNITY_POLICY, _export.unity_file(actor, observed))
+    if arguments.export_dir is not None:
+        model = arguments.export_dir / f"{plan.task.name}.onnx"
+        _write(model, robot, evaluation, model.with_suffix(".json"))
+    return evaluation
+
+
+def _card(plan: Plan, evaluation: Evaluation, observed: Observed, action: "NDArray[np.float32]") -> PolicyCard:
+    """The policy's card; `action` is what the trained network itself gives for the observed samples."""
     from companion.cli._cards import golden_vectors, make_card
 
-    golden = golden_vectors(observed.samples, files.as_function(actor)(observed.samples))
-    card = make_card(
+    return make_card(
         plan.task,
         plan.recipe,
         _origin(plan),
-        golden,
+        golden_vectors(observed.samples, action),
         evaluation=evaluation.to_json(),
         observed=observed,
         fixed=plan.record.set,
     )
-    robot, unity = files.robot_file(actor, card, observed), files.unity_file(actor, observed)
-    files.place_policy(plan.directory / _run_directory.POLICY, robot)
-    write_whole(plan.directory / _run_directory.UNITY_POLICY, unity)
-    _write_evaluation(plan.directory / _run_directory.EVALUATION, evaluation)
-    if export_dir is not None:
-        model = export_dir / f"{plan.task.name}.onnx"
-        files.place_policy(model, robot)
-        _write_evaluation(model.with_suffix(".json"), replace(evaluation, model=str(model)))
+
+
+def _write(model: Path, content: bytes, evaluation: Evaluation, judged: Path) -> None:
+    from companion.cli._export import place_policy
+
+    place_policy(model, content)
+    told = replace(evaluation, model=str(model)).to_json()
+    write_whole(judged, json.dumps(told, indent=1, allow_nan=False) + "\n")
 
 
 def _origin(plan: Plan) -> Provenance:
@@ -307,10 +317,6 @@ def _origin(plan: Plan) -> Provenance:
         date=_provenance.now(),
         versions=_provenance.library_versions(),
     )
-
-
-def _write_evaluation(path: Path, evaluation: Evaluation) -> None:
-    write_whole(path, json.dumps(evaluation.to_json(), indent=1, allow_nan=False) + "\n")
 
 
 def _report(plan: Plan, evaluation: Evaluation, export_dir: Path | None) -> None:
