@@ -58,6 +58,7 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--discount", type=float, default=0.99, help="the learner's, for potential terms (%(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="the trainer's address (%(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="fix a perturbation")
+    parser.add_argument("--no-statistics", action="store_true", help="for clients without a stats side channel")
     parser.add_argument("--connect-timeout", type=float, default=10.0, metavar="S", help="seconds (%(default)s)")
     parser.add_argument("--mlagents-port", type=int, default=EDITOR_PORT, help="the trainer's port (%(default)s)")
     parser.add_argument("-logFile", "-logfile", metavar="FILE", help="where to log, - for stdout (stderr)")
@@ -105,7 +106,8 @@ def _role(settings: argparse.Namespace) -> Role:
             overrides=overrides,
         )
 
-    return Role(behavior_of(task), settings.copies, make, settings.seed, statistics_of(task, recipe))
+    statistics = () if settings.no_statistics else statistics_of(task, recipe)
+    return Role(behavior_of(task), settings.copies, make, settings.seed, statistics)
 
 
 def behavior_of(task: Task) -> Behavior:

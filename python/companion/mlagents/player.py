@@ -102,7 +102,7 @@ class Role:
     seed: int | None = None
     """Overrides the seed that the trainer sends."""
     statistics: tuple[str, ...] = ()
-    """Keys under which every ended episode is reported, so that room for them is kept."""
+    """Keys under which every ended episode is reported; what has another key is not sent."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def _play(role: Role, trainer: "_Trainer") -> None:
     log.info("%d copies of %s, seed %d", copies, role.behavior.name, seed)
     playable = role.make(copies, seed)
     try:
-        _Session(role.behavior, playable, seed).run(trainer)
+        _Session(role, playable, seed).run(trainer)
     finally:
         playable.close()
 
@@ -238,8 +238,9 @@ class _Trainer:
 class _Session:
     """What happens between the first input and the end."""
 
-    def __init__(self, behavior: Behavior, playable: Playable, seed: int) -> None:
-        self._behavior = behavior
+    def __init__(self, role: Role, playable: Playable, seed: int) -> None:
+        self._behavior = behavior = role.behavior
+        self._reported = frozenset(role.statistics)
         self._playable = playable
         self._seed = seed
         self._resets = 0
@@ -280,7 +281,8 @@ class _Session:
         self._observation = outcome.observation
         carried = np.where(gone, np.float32(0.0), outcome.reward)
         invalid = int(np.count_nonzero(~outcome.active))
-        return self._message(records + self._deciding(carried), _statistics(outcome.episodes), invalid, b"")
+        said = {key: values for key, values in _statistics(outcome.episodes).items() if key in self._reported}
+        return self._message(records + self._deciding(carried), said, invalid, b"")
 
     def _ending(self, outcome: Outcome, last_observation: NDArray[np.float32]) -> bytes:
         """The terminal steps: those with statistics first and in their order, numerically bad episodes last.
