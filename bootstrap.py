@@ -37,6 +37,13 @@ DISK_GB = {"cpu": 2, "cuda": 8, "none": 1}
 """Free space that a set-up wants, downloads included, by build of torch."""
 
 
+NO_NETWORK = (
+    "NewConnection|NameResolution|name resolution|ConnectTimeout|ProxyError|unreachable|timed out|Connection refused"
+    r"|from versions: none|The user requested pip$"
+)
+"""How pip's words betray that no index answered; newer ones say no more than that not even pip is to be had."""
+
+
 class SetUpError(Exception):
     """A set-up that cannot go on; the message says why and what to do."""
 
@@ -207,7 +214,7 @@ def explain_pip(output: list[str]) -> str:
     text = "\n".join(output)
     if "No space left" in text:
         return f"the disk of {ROOT} is full"
-    if re.search("NewConnection|NameResolution|name resolution|ConnectTimeout|ProxyError|unreachable|timed out", text):
+    if re.search(NO_NETWORK, text, re.MULTILINE):
         return "no package index answers; is this machine on the network, or does pip need a proxy (pip config)?"
     errors = [line for line in output if line.startswith("ERROR:")]
     return f"pip could not install: {errors[0][7:] if errors else last_line(text)}"

@@ -150,6 +150,7 @@ def test_a_python_that_is_not_there_is_named():
     ("output", "said"),
     [
         (["WARNING: NameResolutionError", "ERROR: No matching distribution"], "no package index answers"),
+        (["ERROR: Cannot install pip because", "    The user requested pip"], "no package index answers"),
         (["ERROR: [Errno 28] No space left on device"], "is full"),
         (["Collecting a", "ERROR: Cannot install a and b", "more"], "pip could not install: Cannot install a and b"),
     ],
