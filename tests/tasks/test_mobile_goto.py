@@ -1,4 +1,4 @@
-"""mobile_goto does what its text says: rooms have ways through, the scanner sees what stands there, contacts are told apart."""
+"""mobile_goto does what its text says: rooms have ways through, the scanner sees what is there, contacts are told apart."""
 
 import math
 
@@ -66,7 +66,7 @@ def test_start_and_goal_are_free_and_apart() -> None:
     assert np.mean(signals["clearance"] >= 0.1) > 0.99
     assert np.mean(signals["distance"] >= mobile_goto.GOAL_AWAY_M) > 0.99
     state = simulator._scene.state
-    goal_gap = simulator._scene._room.clearance(state.goal[:, None])  # pyright: ignore[reportAttributeAccessIssue]
+    goal_gap = state.room.clearance(state.goal[:, None])
     assert np.mean(goal_gap >= mobile_goto.GOAL_CLEARANCE_M) > 0.99
 
 
@@ -116,8 +116,7 @@ def test_the_wheels_reach_the_commanded_speed_and_slip_turns_the_robot() -> None
         simulator = Simulator(TASK, 1, overrides={**EXACT, "furniture_count": 0, "wheel_slip_left": slip})
         simulator.reset(0)
         simulator._physics.position[0] = (-1.5, 0, 0)
-        for _ in range(12):
-            signals = simulator.step(np.array([[1.0, 0.0]])).signals
+        signals = [simulator.step(np.array([[1.0, 0.0]])).signals for _ in range(12)][-1]
         assert signals["speed"][0, 0] == pytest.approx(0.22 * (1 - slip / 2), rel=0.01)
         assert signals["turning_speed"][0, 0] == pytest.approx(turns, abs=0.01)
 
@@ -138,10 +137,8 @@ def test_driving_into_a_wall_ends_the_episode_as_a_failure_not_with_a_person() -
     simulator = Simulator(TASK, 1, overrides={**EXACT, "furniture_count": 0})
     simulator.reset(0)
     simulator._physics.position[0] = (1.9, 1.0, 0)
-    for _ in range(30):
-        frame = simulator.step(np.array([[1.0, 0.0]]))
-        if frame.ended[0]:
-            break
+    frames = (simulator.step(np.array([[1.0, 0.0]])) for _ in range(30))
+    frame = next(frame for frame in frames if frame.ended[0])
     assert frame.terminated[0] and not frame.success[0]
     assert frame.signals["contact"][0, 0] == 1 and frame.signals["contact_person"][0, 0] == 0
 
@@ -174,9 +171,9 @@ def test_people_walk_at_their_speed_and_not_through_furniture() -> None:
     speeds, inside = [], []
     for _ in range(150):
         simulator.step(np.zeros((100, 2)))
-        velocity, position = scene.state.velocity, scene.state.position
+        velocity, position = scene.state.people.velocity, scene.state.people.position
         speeds.append(np.hypot(velocity[..., 0], velocity[..., 1]))
-        gap = scene._room.clearance(position)  # pyright: ignore[reportAttributeAccessIssue]
+        gap = scene.state.room.clearance(position)
         inside.append(gap)
     assert np.max(speeds) <= 0.6 * 1.1 + 1e-9
     assert 0.25 < np.mean(speeds) < 0.6

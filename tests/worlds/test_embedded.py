@@ -1,4 +1,4 @@
-"""The embedded world tells the truth about every step: rewards add up, ends are told apart, observations are the right ones."""
+"""The embedded world tells the truth about every step: rewards add up, ends and observations are the right ones."""
 
 import numpy as np
 import pytest
@@ -66,13 +66,10 @@ def test_the_last_observation_of_an_episode_is_kept_and_the_next_one_is_new(task
 def test_arrays_handed_out_are_not_changed_by_later_steps(task_name: str) -> None:
     world = make(task_name)
     world.reset(2)
-    steps = []
-    for step in wander(world, 30):
-        steps.append((step, step.observation.copy(), step.final_observation.copy(), step.reward.copy()))
-    for step, observation, final_observation, reward in steps:
-        assert np.array_equal(step.observation, observation)
-        assert np.array_equal(step.final_observation, final_observation)
-        assert np.array_equal(step.reward, reward)
+    step = wander(world, 3)[-1]
+    kept = {name: value.copy() for name, value in vars(step).items() if isinstance(value, np.ndarray)}
+    wander(world, 30)
+    assert all(np.array_equal(getattr(step, name), value) for name, value in kept.items())
 
 
 @ALL_TASKS

@@ -126,9 +126,7 @@ def _link_xml(index: int, inside: str) -> str:
     if index:
         before = index - 1
         half = r.dh_alpha_rad[before] / 2
-        place = (
-            f'pos="{r.dh_a_m[before]} 0 {r.dh_d_m[before]}" quat="{math.cos(half):.12g} {math.sin(half):.12g} 0 0"'
-        )
+        place = f'pos="{r.dh_a_m[before]} 0 {r.dh_d_m[before]}" quat="{math.cos(half):.12g} {math.sin(half):.12g} 0 0"'
     else:
         place = ""
     limit = r.joint_limit_rad[index]
@@ -148,9 +146,7 @@ def _inertial_xml(index: int) -> str:
     mass, length, radius = r.link_mass_kg[index], max(abs(r.dh_a_m[index]), 0.1), 0.055
     along, across = mass * radius**2 / 2, mass * (3 * radius**2 + length**2) / 12
     inertia = (along, across, across) if r.dh_a_m[index] else (across, across, along)
-    return (
-        f'<inertial pos="{_numbers(centre)}" mass="{mass}" diaginertia="{_numbers(inertia)}"/>'
-    )
+    return f'<inertial pos="{_numbers(centre)}" mass="{mass}" diaginertia="{_numbers(inertia)}"/>'
 
 
 def _geoms_xml(index: int) -> str:
@@ -168,7 +164,10 @@ def _geoms_xml(index: int) -> str:
         2: [((0, 0, fore, r.dh_a_m[2], 0, fore), 0.043, 8, 3, grey)],
         3: [((0, 0, fore, 0, 0, r.dh_d_m[3]), 0.042, 0, 7, blue)],
         4: [((0, 0, 0, 0, 0, r.dh_d_m[4]), 0.042, 0, 7, blue)],
-        5: [((0, 0, flange - 0.04, 0, 0, flange), 0.036, 0, 15, dark), ((0, 0, flange, 0, 0, ball), 0.016, 0, 15, dark)],
+        5: [
+            ((0, 0, flange - 0.04, 0, 0, flange), 0.036, 0, 15, dark),
+            ((0, 0, flange, 0, 0, ball), 0.016, 0, 15, dark),
+        ],
     }[index]
     geoms = "".join(
         f'<geom class="hull" type="capsule" fromto="{_numbers(ends)}" size="{radius}" contype="{contype}" '

@@ -8,7 +8,7 @@ trajectory at any number of threads.
 import copy
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import mujoco
@@ -19,13 +19,11 @@ from numpy.typing import NDArray
 from companion.simulator.lidar import LidarScanner
 from companion.simulator.models import CopiedModels, names_of
 from companion.tasks import Task
-from companion.tasks._scene import ALL, Floats, Physics, Scene
+from companion.tasks._scene import ALL, Floats, Physics, Scene, flat_arrays
 
 Draw = Callable[[int], NDArray[Any]]
 _STATE = int(mujoco.mjtState.mjSTATE_FULLPHYSICS)
-_CONTROL = int(
-    mujoco.mjtState.mjSTATE_CTRL | mujoco.mjtState.mjSTATE_MOCAP_POS | mujoco.mjtState.mjSTATE_MOCAP_QUAT
-)
+_CONTROL = int(mujoco.mjtState.mjSTATE_CTRL | mujoco.mjtState.mjSTATE_MOCAP_POS | mujoco.mjtState.mjSTATE_MOCAP_QUAT)
 
 
 @dataclass(frozen=True)
@@ -134,10 +132,9 @@ class Simulator:
 
     def get_state(self) -> dict[str, Any]:
         """Everything that `set_state` needs to go on exactly from here."""
-        scene = {entry.name: getattr(self._scene.state, entry.name).copy() for entry in fields(self._scene.state)}
         return {
             "arrays": {name: getattr(self, name).copy() for name in _OWN_ARRAYS},
-            "scene": scene,
+            "scene": {name: array.copy() for name, array in flat_arrays(self._scene.state).items()},
             "models": self._models.edited(),
             "scan_models": self._scanner.models.edited() if self._scanner else {},
             "perturbation": self.perturbations(),
@@ -157,8 +154,8 @@ class Simulator:
             raise ValueError(f"the saved state holds {saved[0]} copies, this simulator {self.copies}")
         for name in _OWN_ARRAYS:
             getattr(self, name)[...] = state["arrays"][name]
-        for name, values in state["scene"].items():
-            getattr(self._scene.state, name)[...] = values
+        for name, array in flat_arrays(self._scene.state).items():
+            array[...] = state["scene"][name]
         for name, values in state["perturbation"].items():
             self._perturbation[name][...] = values
         self._models.restore(state["models"])

@@ -82,7 +82,9 @@ def walk(
     people.position += people.velocity * period_s
 
 
-def _choose_waypoints(people: People, rooms: Room, distance: Floats, random: np.random.Generator, period_s: float) -> None:
+def _choose_waypoints(
+    people: People, rooms: Room, distance: Floats, random: np.random.Generator, period_s: float
+) -> None:
     """A new aim for those who arrived or can't get on; a moment's rest for some."""
     stuck = (np.hypot(people.velocity[..., 0], people.velocity[..., 1]) < 0.1) & (people.pause_s <= 0)
     chance = random.random(distance.shape)

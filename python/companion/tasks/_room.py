@@ -32,15 +32,6 @@ class Room:
     height: Floats
     """`[k, pieces]`."""
 
-    def at(self, which: slice | np.ndarray) -> "Room":
-        """The rooms of these copies."""
-        return Room(self.half_size[which], self.centre[which], self.half[which], self.yaw[which], self.height[which])
-
-    def write(self, which: np.ndarray, rooms: "Room") -> None:
-        """Put other rooms into these copies."""
-        for name, values in vars(rooms).items():
-            getattr(self, name)[which] = values
-
     def clearance(self, point: Floats) -> Floats:
         """From points `[k, n, 2]` to the nearest wall or piece, `[k, n]` m, negative inside."""
         _, _, out_x, out_y = self._from_pieces(point)

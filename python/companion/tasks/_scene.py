@@ -6,7 +6,7 @@ A scene is plain numpy over the arrays of `Physics`; MuJoCo itself, its threads,
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,12 +77,35 @@ class Names:
     """`nominal(field, elements)`: rows of an MjModel array of the undisturbed model, `[elements, …]`."""
 
 
+State = TypeVar("State")
+
+
+def rows_of(arrays: State, which: Which) -> State:
+    """These copies' rows of a dataclass of arrays over copies."""
+    return type(arrays)(*(values[which] for values in vars(arrays).values()))
+
+
+def write_rows(arrays: State, which: Which, rows: State) -> None:
+    """Put rows into these copies of a dataclass of arrays over copies."""
+    for name, values in vars(rows).items():
+        getattr(arrays, name)[which] = values
+
+
+def flat_arrays(arrays: Any) -> dict[str, NDArray[Any]]:
+    """All arrays of a dataclass, and of the dataclasses in it, by dotted name; not copied."""
+    flat = {}
+    for name, value in vars(arrays).items():
+        inner = {"": value} if isinstance(value, np.ndarray) else flat_arrays(value)
+        flat.update({f"{name}.{rest}" if rest else name: array for rest, array in inner.items()})
+    return flat
+
+
 class Scene(Protocol):
     """What the simulator asks of a task."""
 
     lidar: Lidar | None
     state: Any
-    """A dataclass of arrays over copies: all that the scene remembers between steps."""
+    """A dataclass of arrays over copies, or of such dataclasses: all that the scene remembers between steps."""
 
     def mjcf(self) -> str:
         """The MuJoCo model."""

@@ -122,9 +122,7 @@ class ArmScene:
 
     def drive(self, physics: Physics, action: Floats, random: np.random.Generator) -> None:
         """Move the servos' commands by bounded increments, never far ahead of the arm."""
-        lead = np.clip(
-            self.state.command + MAX_JOINT_STEP_RAD * action - physics.position, -MAX_LEAD_RAD, MAX_LEAD_RAD
-        )
+        lead = np.clip(self.state.command + MAX_JOINT_STEP_RAD * action - physics.position, -MAX_LEAD_RAD, MAX_LEAD_RAD)
         self.state.command[:] = np.clip(physics.position + lead, -self._limit, self._limit)
         physics.control[:] = self.state.command[:, None, :]
 

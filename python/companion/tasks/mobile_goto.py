@@ -10,7 +10,7 @@ from companion.robots import turtlebot3
 from companion.signals import Signal
 from companion.tasks._people import HEIGHT_M, RADIUS_M, People, empty_people, place_people, walk
 from companion.tasks._room import Room, draw_free_points, draw_rooms, empty_rooms
-from companion.tasks._scene import ALL, Ends, Floats, Lidar, ModelEdit, Names, Physics, Which
+from companion.tasks._scene import ALL, Ends, Floats, Lidar, ModelEdit, Names, Physics, Which, rows_of, write_rows
 from companion.tasks._task import ActionEntry, Metric, Perturbation, Task
 
 CONTROL_PERIOD_S = 0.1
@@ -38,19 +38,8 @@ class MobileState:
 
     goal: Floats
     """In the world `[copies, 2]`, m."""
-    half_size: Floats
-    centre: Floats
-    half: Floats
-    yaw: Floats
-    height: Floats
-    position: Floats
-    velocity: Floats
-    waypoint: Floats
-    speed: Floats
-    looks: Floats
-    side: Floats
-    pause_s: Floats
-    present: Floats
+    room: Room
+    people: People
     scan: Floats
     """The last scan as the robot sees it `[copies, BEAMS]`, m."""
     scan_before: Floats
@@ -113,19 +102,21 @@ class MobileScene:
     def allocate(self, copies: int, names: Names) -> None:
         """Make the state for so many copies."""
         self._names = names
-        self._room, self._people = empty_rooms(copies, FURNITURE), empty_people(copies, PEOPLE)
         scans, pairs = (copies, BEAMS), (copies, 2)
         self.state = MobileState(
-            np.zeros(pairs),
-            *vars(self._room).values(),
-            *vars(self._people).values(),
-            np.zeros(scans),
-            np.zeros(scans),
-            np.zeros(copies),
-            np.zeros(copies),
-            np.zeros(pairs),
-            *(np.zeros(copies) for _ in range(4)),
-            np.zeros(pairs),
+            goal=np.zeros(pairs),
+            room=empty_rooms(copies, FURNITURE),
+            people=empty_people(copies, PEOPLE),
+            scan=np.zeros(scans),
+            scan_before=np.zeros(scans),
+            scan_age_s=np.zeros(copies),
+            distance=np.zeros(copies),
+            goal_error=np.zeros(pairs),
+            lidar_noise=np.zeros(copies),
+            lidar_dropout=np.zeros(copies),
+            lidar_yaw=np.zeros(copies),
+            goal_noise=np.zeros(copies),
+            slip=np.zeros(pairs),
         )
 
     def start(
@@ -143,9 +134,8 @@ class MobileScene:
             perturbation["people_yield_share"],
             random,
         )
-        self._room.write(which, rooms)
-        for name, values in vars(people).items():
-            getattr(self._people, name)[which] = values
+        write_rows(self.state.room, which, rooms)
+        write_rows(self.state.people, which, people)
         self._remember(which, goal, perturbation, random)
         physics.position[which, :2] = robot
         self.state.distance[which] = np.linalg.norm(goal - robot, axis=1)
@@ -160,9 +150,9 @@ class MobileScene:
         half_track = turning * (_BOT.wheel_separation_m / 2)
         wheels = np.stack((forward - half_track, forward + half_track), axis=1) * (1 - self.state.slip)
         physics.control[:, :, :2] = wheels[:, None, :]
-        before = self._people.position.copy()
-        walk(self._people, self._room, physics.position[:, :2], _BOT.radius_m, CONTROL_PERIOD_S, random)
-        self._pose_people(ALL, physics, before, self._people)
+        before = self.state.people.position.copy()
+        walk(self.state.people, self.state.room, physics.position[:, :2], _BOT.radius_m, CONTROL_PERIOD_S, random)
+        self._pose_people(ALL, physics, before, self.state.people)
         self.state.scan_age_s += CONTROL_PERIOD_S
 
     def lidar_pose(self, which: Which, physics: Physics) -> tuple[Floats, Floats]:
@@ -198,7 +188,7 @@ class MobileScene:
         velocity = physics.velocity[which]
         forward = cos * velocity[:, :1] + sin * velocity[:, 1:2]
         body_velocity = np.concatenate((forward, velocity[:, 2:3]), axis=1)
-        gap = self._room.at(which).clearance(place[:, None])
+        gap = rows_of(self.state.room, which).clearance(place[:, None])
         to_people, closing = self._people_near(which, place, velocity[:, :2])
         sensor = physics.sensor[which]
         contact = sensor[:, :, 0].max(axis=1, keepdims=True) > 0
@@ -237,7 +227,7 @@ class MobileScene:
 
     def _people_near(self, which: Which, place: Floats, velocity: Floats) -> tuple[Floats, Floats]:
         """From the robot's middle to the nearest person's body `[k, 1]` m, and how fast robot and person close in `[k, 2]`."""
-        people = self._people
+        people = self.state.people
         to_person = people.position[which] - place[:, None]
         distance = np.hypot(to_person[..., 0], to_person[..., 1])
         nearest = distance.argmin(axis=1)
@@ -373,7 +363,9 @@ TASK = Task(
     physics_step_s=PHYSICS_STEP_S,
     max_episode_s=MAX_EPISODE_S,
     signals=(
-        Signal("lidar_range", BEAMS, "m", "Nearest return of each 9 degree sector of the last scan, from straight ahead."),
+        Signal(
+            "lidar_range", BEAMS, "m", "Nearest return of each 9 degree sector of the last scan, from straight ahead."
+        ),
         Signal("lidar_range_before", BEAMS, "m", "The same of the scan before, 0.2 s older."),
         Signal("lidar_age_s", 1, "s", "Age of the last scan."),
         Signal("goal_distance", 1, "m", "Distance to the goal as localisation sees it."),
@@ -408,11 +400,15 @@ TASK = Task(
     perturbations=(
         Perturbation("action_delay_steps", "steps", 0, 0, 2, (0, 10), "Decisions until an action takes effect.", True),
         Perturbation("payload_kg", "kg", 0, 0, 0.5, (0, 5), "What the robot carries beside itself."),
-        Perturbation("floor_friction", "1", 0.8, 0.4, 1.0, (0.05, 2), "Coefficient of friction between tyres and floor."),
+        Perturbation(
+            "floor_friction", "1", 0.8, 0.4, 1.0, (0.05, 2), "Coefficient of friction between tyres and floor."
+        ),
         Perturbation("motor_gain_factor", "1", 1, 0.6, 1.4, (0.1, 4), "Factor on the wheel servos' gain."),
         Perturbation("wheel_slip_left", "1", 0, 0, 0.1, (0, 0.9), "Share of the left wheel's speed that is lost."),
         Perturbation("wheel_slip_right", "1", 0, 0, 0.1, (0, 0.9), "Share of the right wheel's speed that is lost."),
-        Perturbation("lidar_noise_share", "1", 0.01, 0.005, 0.025, (0, 0.5), "Standard deviation of a range, of its size."),
+        Perturbation(
+            "lidar_noise_share", "1", 0.01, 0.005, 0.025, (0, 0.5), "Standard deviation of a range, of its size."
+        ),
         Perturbation("lidar_dropout_share", "1", 0, 0, 0.05, (0, 1), "Share of rays that come back empty."),
         Perturbation("lidar_yaw_rad", "rad", 0, -0.05, 0.05, (-0.5, 0.5), "Scanner mounted askew."),
         Perturbation("goal_noise_m", "m", 0, 0, 0.02, (0, 0.5), "Standard deviation of the seen goal, per step."),
@@ -421,7 +417,9 @@ TASK = Task(
         Perturbation("furniture_count", "pieces", 6, 4, 8, (0, FURNITURE), "Pieces of furniture.", True),
         Perturbation("people_count", "people", 1, 0, PEOPLE, (0, PEOPLE), "People in the room.", True),
         Perturbation("people_speed_mps", "m/s", 0.6, 0.4, 0.8, (0, 2), "Their walking speed."),
-        Perturbation("people_yield_share", "1", 0.9, 0.8, 1.0, (0, 1), "How likely a person is to make way for the robot."),
+        Perturbation(
+            "people_yield_share", "1", 0.9, 0.8, 1.0, (0, 1), "How likely a person is to make way for the robot."
+        ),
     ),
     metrics=(
         Metric("distance", "m", "Distance to the goal at the end.", "last"),

@@ -43,9 +43,7 @@ class Tally:
         for column, metric in enumerate(self._metrics):
             _take(self._metric[:, column], metric, signals[metric.name])
 
-    def finished(
-        self, ended: NDArray[np.bool_], length: NDArray[np.int64], success: NDArray[np.bool_]
-    ) -> Episodes:
+    def finished(self, ended: NDArray[np.bool_], length: NDArray[np.int64], success: NDArray[np.bool_]) -> Episodes:
         """The sums of the copies whose episode ended."""
         which = np.flatnonzero(ended)
         steps = np.maximum(length[which], 1)

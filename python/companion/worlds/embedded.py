@@ -162,5 +162,3 @@ class EmbeddedWorld:
         episodes = self._tally.finished(frame.ended & ~frame.invalid, frame.length, frame.success)
         self._tally.clear(frame.ended)
         return episodes
-
-
