@@ -125,6 +125,22 @@ def output(records: Mapping[str, bytes], side_channel: bytes = b"", announced: b
     return _message(1, _integer(1, _OK)) + _message(2, _message(1, b"".join(rl_output)) + announced)
 
 
+def step_input(actions: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """A UnityInput that holds each behaviour's continuous actions `[agents, n]`, written as the stock client does."""
+    return _message(1, b"".join(_behavior_actions(name, table) for name, table in actions.items()))
+
+
+def _behavior_actions(name: str, table: NDArray[np.float32]) -> bytes:
+    numbers = bytes(4 * table.shape[1])
+    item = np.frombuffer(_message(1, _message(1, numbers) + _message(6, numbers)), np.uint8)
+    rows = np.empty((len(table), len(item)), np.uint8)
+    rows[:] = item
+    block = len(_message(6, numbers))
+    for end in (len(item) - block, len(item)):
+        rows[:, end - len(numbers) : end] = _as_bytes(table, "<f4", table.shape)
+    return _message(1, _message(1, name.encode()) + _message(2, rows.tobytes()))
+
+
 def actions(listed: Any, agents: int, action_size: int) -> NDArray[np.float32]:
     """The continuous actions `[agents, action_size]` of a ListAgentActionProto.
 

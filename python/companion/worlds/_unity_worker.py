@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from companion.mlagents.client import FastEnvironment
 from companion.mlagents.player import REFUSED_PARAMETERS
 from companion.mlagents.stock import (
     ActionTuple,
@@ -27,7 +28,6 @@ from companion.mlagents.stock import (
     EnvironmentParametersChannel,
     StatsSideChannel,
     TerminalSteps,
-    UnityEnvironment,
     UnityException,
     UnityTimeOutException,
     UnityWorkerInUseException,
@@ -227,7 +227,7 @@ class Player:
         self._stats = StatsSideChannel()
         self._parameters = EnvironmentParametersChannel()
         self.send_parameters(settings.parameters)
-        self._environment = UnityEnvironment(
+        self._environment = FastEnvironment(
             settings.file_name,
             base_port=settings.port,
             seed=settings.seed,
