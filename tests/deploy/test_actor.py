@@ -82,6 +82,14 @@ def assert_refused(path: Path, words: str) -> None:
     assert "\n" not in str(error.value) and str(error.value).startswith(str(path))
 
 
+def refusal(path: Path) -> str | None:
+    try:
+        OnnxActor(path)
+    except ActorError as error:
+        return str(error)
+    return None
+
+
 def test_files_that_are_no_policy_are_refused(tmp_path: Path) -> None:
     whole = write(tmp_path / "p.onnx", card().to_json()).read_bytes()
     cut = tmp_path / "cut.onnx"
@@ -92,6 +100,21 @@ def test_files_that_are_no_policy_are_refused(tmp_path: Path) -> None:
     assert_refused(cut, "not a whole ONNX model")
     assert_refused(tmp_path / "missing.onnx", "No such file")
     assert_refused(tmp_path, "not a file")
+
+
+def test_whatever_happened_to_a_file_it_is_refused_in_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "p.onnx", card().to_json())
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    for _ in range(150):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        damaged[random.integers(len(whole), size=random.integers(1, 20))] = random.integers(256)
+        path.write_bytes(damaged.tobytes())
+        said = refusal(path)
+        assert said is None or ("\n" not in said and said.startswith(str(path)))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_card_must_be_there_and_fit(tmp_path: Path) -> None:

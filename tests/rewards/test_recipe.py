@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from companion import tasks
@@ -90,7 +91,7 @@ FAULTS = {
     "bad indent": ("task: toy\n  terms: [\n", None, ["not YAML"]),
     "tab": ("task:\n\t- x\n", 2, ["not YAML"]),
     "key not a word": ("? [a]\n: 1\n", 1, ["a key must be a word"]),
-    "deep": ("[" * 20_000, None, ["nested too deeply"]),
+    "deep": ("[" * 2_000, None, ["nested too deeply"]),
     "empty": ("", None, ["the file is empty"]),
     "only a comment": ("# nothing\n", None, ["the file is empty"]),
     "control character": ("task: \x00\n", None, ["not YAML"]),
@@ -107,6 +108,37 @@ def test_a_fault_is_told_with_its_line(fault: str, task: Task, write: Callable[[
     message = str(error.value)
     assert message.startswith(path if line is None else f"{path}:{line}: "), message
     assert "\n" not in message and all(word in message for word in words), message
+
+
+def refusal(task: Task, path: str) -> str:
+    try:
+        load_recipe(task, path)
+    except RecipeError as error:
+        return str(error)
+    return ""
+
+
+def test_a_damaged_file_never_gets_past_with_another_error(task: Task, write: Callable[[str], str]) -> None:
+    pieces = [
+        *"{}[]:\n\t|'\"#%@?",
+        "- ",
+        "&a ",
+        "*a",
+        "!!int ",
+        "null",
+        ".nan",
+        "1e999",
+        "\x07",
+        "kind",
+        "<<: ",
+        "---\n",
+    ]
+    random = np.random.default_rng(0)
+    for _ in range(400):
+        text = list(GOOD)
+        for _ in range(random.integers(1, 4)):
+            text[random.integers(len(text))] = pieces[random.integers(len(pieces))]
+        assert "\n" not in refusal(task, write("".join(text)))
 
 
 def test_a_path_that_holds_no_recipe(task: Task, tmp_path: Path) -> None:

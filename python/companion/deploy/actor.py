@@ -16,6 +16,7 @@ GOLDEN_TOLERANCE = 1e-5
 _LOAD_ERRORS = (
     ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf,
     ort_errors.NoModel, ort_errors.NoSuchFile, ort_errors.NotImplemented, ort_errors.RuntimeException, RuntimeError,
+    UnicodeDecodeError,
 )  # fmt: skip
 
 
@@ -91,7 +92,7 @@ def session_of(model: bytes) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
 
 def _open(path: Path) -> onnxruntime.InferenceSession:
@@ -115,6 +116,8 @@ def _read_card(session: onnxruntime.InferenceSession, path: Path) -> PolicyCard:
         return PolicyCard.from_metadata(session.get_modelmeta().custom_metadata_map, str(path))
     except CardError as error:
         raise ActorError(str(error)) from None
+    except UnicodeDecodeError as error:
+        raise ActorError(f"{path}: its metadata is not UTF-8 text: {error.reason}") from None
 
 
 def _one_line(error: BaseException) -> str:

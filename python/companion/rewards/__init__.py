@@ -3,4 +3,13 @@
 from companion.rewards.engine import RewardEngine, Rewards
 from companion.rewards.recipe import Recipe, RecipeError, TermSpec, load_recipe, recipe_from_text, recipes_of
 
-__all__ = ["Recipe", "RecipeError", "RewardEngine", "Rewards", "TermSpec", "load_recipe", "recipe_from_text", "recipes_of"]
+__all__ = [
+    "Recipe",
+    "RecipeError",
+    "RewardEngine",
+    "Rewards",
+    "TermSpec",
+    "load_recipe",
+    "recipe_from_text",
+    "recipes_of",
+]

@@ -99,19 +99,15 @@ class RewardEngine:
                 self._check_finite(term.name, value, mask)
                 term.potential = np.where(mask, value, term.potential)
 
-    def step(self, signals: Signals, terminated: NDArray[np.bool_], active: NDArray[np.bool_] | None = None) -> Rewards:
+    def step(self, signals: Signals, terminated: NDArray[np.bool_]) -> Rewards:
         """The reward of a decision, from the true signals after it, before any copy is reset.
 
-        `active` is false for copies to leave out (a numerically bad episode): their terms are 0.
-
         Raises:
-            ValueError: if a term is not finite in a copy that counts; names the term.
+            ValueError: if a term is not finite; names the term and the copy.
         """
         raw = np.empty((self._copies, len(self._terms)), np.float32)
         for column, term in enumerate(self._terms):
             raw[:, column] = term.raw(signals, terminated)
-        if active is not None:
-            raw[~active] = 0.0
         if not np.isfinite(raw).all():
             self._tell_bad_term(raw)
         weighted = (raw * (self._weights * self._per_step)).astype(np.float32)

@@ -20,7 +20,7 @@ def closeness(distance: SignalArray, *, reach_m: float = 5.0) -> Values:
 
 
 def approaching(approach_speed: SignalArray) -> Values:
-    """How fast the distance to the goal shrinks, in m/s; its sum over an episode is the way gained, whatever the discount."""
+    """How fast the distance to the goal shrinks, in m/s; summed over time it is the way gained, undiscounted."""
     return approach_speed[:, 0]
 
 
