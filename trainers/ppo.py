@@ -41,7 +41,7 @@ class Config:
     learning_rate: Positive = 1e-3
     """Of Adam; where the schedule starts."""
     schedule: Literal["constant", "linear", "adaptive"] = "adaptive"
-    """Learning rate over time: kept, brought to 0 at the last step, or steered to a KL near `target_kl`."""
+    """Learning rate over time: kept, brought to 0 at the last step, or steered to updates of KL near `target_kl`."""
     discount: Fraction = 0.99
     """γ per decision."""
     gae_lambda: Fraction = 0.95
@@ -52,7 +52,7 @@ class Config:
     """ε: how far the importance ratio counts, as a distance from 1."""
     initial_beta: Positive = 1.0
     """β of the KL penalty at the start; it doubles or halves to keep the KL of an update near `target_kl`."""
-    target_kl: Positive = 0.01
+    target_kl: Positive = 0.015
     """KL from the policy that acted to the new one, in nats, aimed at by the adaptive rate and by β."""
     stop_kl: NotNegative = 0.1
     """An update ends early once a gradient step finds this KL, in nats; 0 never stops."""
@@ -137,7 +137,7 @@ def adapted_beta(beta: float, kl: float, target_kl: float) -> float:
 
 
 def adapted_rate(rate: float, kl: float, target_kl: float) -> float:
-    """Rate of the next gradient step: x 1.5 where the KL is below target / 2, / 1.5 above 2 target; in [1e-5, 1e-2]."""
+    """Rate of the next update: x 1.5 where the KL is below target / 2, / 1.5 above 2 x target; in [1e-5, 1e-2]."""
     if kl > target_kl * 2:
         return max(rate / 1.5, 1e-5)
     return min(rate * 1.5, 1e-2) if kl < target_kl / 2 else rate
@@ -374,16 +374,12 @@ def improve(learner: Learner, batch: Batch) -> Report:
     config, report = learner.config, Report(value_estimate=batch.value_estimate)
     if config.schedule == "linear":
         learner.set_learning_rate(config.learning_rate * max(1 - learner.steps / config.steps, 1e-6))
-    for _ in range(config.epochs):
-        for part in batch.shuffled(config.minibatches, learner.generator):
-            _descend(learner, part, report)
-            if config.schedule == "adaptive":
-                learner.set_learning_rate(adapted_rate(learner.learning_rate, report.last_kl, config.target_kl))
-            if 0 < config.stop_kl < report.last_kl:
-                break
-        else:
-            continue
-        break
+    for part in (part for _ in range(config.epochs) for part in batch.shuffled(config.minibatches, learner.generator)):
+        _descend(learner, part, report)
+        if 0 < config.stop_kl < report.last_kl:
+            break
+    if config.schedule == "adaptive":
+        learner.set_learning_rate(adapted_rate(learner.learning_rate, report.last_kl, config.target_kl))
     if config.objective == "kl":
         learner.beta = adapted_beta(learner.beta, report.last_kl, config.target_kl)
     return report

@@ -147,7 +147,7 @@ def test_the_best_answer_of_a_bandit_is_found(settings: dict[str, Any], tmp_path
 @pytest.mark.parametrize("objective", ["clip", "kl"])
 def test_a_point_mass_is_brought_home(objective: Any, tmp_path: Path) -> None:
     with Run(tmp_path, quiet=True) as run:
-        train(PointMass, Config(**SMALL, steps=40_000, objective=objective), run)
+        train(PointMass, Config(**SMALL, steps=30_000, objective=objective), run)
     first, last = _metrics(tmp_path)[2], _metrics(tmp_path)[-1]
     assert last["Environment/Success"] > 0.98
     assert last["Environment/Episode Length"] < 15 < first["Environment/Episode Length"]

@@ -18,7 +18,14 @@ from trainers.ppo import Config, train
 
 ROOT = Path(__file__).parents[2]
 CONFIG = Config(
-    steps=40 * 256, copies=16, rollout_steps=16, hidden_sizes=(16, 16), checkpoint_interval_s=0.02, objective="kl"
+    steps=24 * 256,
+    copies=16,
+    rollout_steps=16,
+    epochs=2,
+    minibatches=2,
+    hidden_sizes=(16, 16),
+    checkpoint_interval_s=0.02,
+    objective="kl",
 )
 SCRIPT = """
 import sys, time
@@ -70,12 +77,12 @@ def _kill_after(directory: Path, lines: int) -> None:
 def test_a_killed_and_resumed_run_gives_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     expected = _finish(undisturbed, resume=False)
-    _kill_after(killed, lines=7)
-    _kill_after(killed, lines=9)
-    assert _lines(killed) < 40
+    _kill_after(killed, lines=5)
+    _kill_after(killed, lines=6)
+    assert _lines(killed) < 24
     actor = _finish(killed, resume=True)
     assert _figures(killed) == _figures(undisturbed)
-    assert len(_figures(killed)) == 40
+    assert len(_figures(killed)) == 24
     for name, value in expected.state_dict().items():
         assert torch.equal(actor.state_dict()[name], value), name
 

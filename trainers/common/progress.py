@@ -55,7 +55,7 @@ class ProgressView:
 
     def _figures(self, steps: int, total: int, success: float, episode_return: float) -> str:
         speed = self.speed(steps)
-        left = _clock((total - steps) / speed) if speed > 0 else "?"
+        left = _clock(max(total - steps, 0) / speed) if speed > 0 else "?"
         told_success = "-" if success != success else f"{success:.1%}"
         told_return = "-" if episode_return != episode_return else f"{episode_return:.2f}"
         return f"{speed:,.0f} steps/s, {left} left, success {told_success}, return {told_return}"
