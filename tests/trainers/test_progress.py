@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+
 from trainers.common.progress import ProgressView
 
 
