@@ -156,7 +156,7 @@ def test_resume_goes_on_where_the_run_stopped(finished: Path, companion: Compani
     assert OnnxActor(finished / "policy.onnx").card.provenance.steps == 1024
 
 
-UNDISTURBED = ("train", "arm_reach", "--steps", 4096, "--copies", 16, "--episodes", 4, "--quiet")
+UNDISTURBED = ("train", "arm_reach", "--steps", 2560, "--copies", 16, "--episodes", 4, "--quiet")
 
 
 def figures(run: Path) -> list[dict[str, float]]:

@@ -119,7 +119,7 @@ def evaluate(actor: ActorFunction, world: World, request: Request) -> tuple[Eval
     """
     ledger = _Ledger(request, world.num_envs)
     observation = world.reset(request.seed)
-    watch = _Watch(observation)
+    watch = _Watch(observation, every=max(1, request.task.max_episode_steps // SAMPLES))
     for _ in range(ledger.most_steps):
         if ledger.complete:
             return ledger.evaluation(_invalid(world)), watch.observed()
@@ -144,6 +144,30 @@ def wilson_interval(successes: int, episodes: int) -> tuple[float, float]:
 
     interval = binomtest(successes, episodes).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def print_table(evaluation: Evaluation) -> None:
+    """Show an evaluation to a person."""
+    from rich.console import Console
+    from rich.table import Table
+
+    low, high = evaluation.success_ci95
+    table = Table("per episode", "mean", "5 %", "median", "95 %", "unit", box=None, header_style="bold")
+    for name, figure in evaluation.metrics.items():
+        table.add_row(
+            name, *(f"{value:.4g}" for value in (figure.mean, figure.p05, figure.median, figure.p95)), figure.unit
+        )
+    console = Console()
+    console.print(
+        f"{evaluation.task}: {evaluation.success_rate:.2%} of {evaluation.episodes} episodes succeed"
+        f" (95 % interval {low:.2%} to {high:.2%})",
+        highlight=False,
+    )
+    if evaluation.invalid_episodes:
+        console.print(
+            f"{evaluation.invalid_episodes} episodes went numerically bad and are not counted", style="yellow"
+        )
+    console.print(table)
 
 
 class _Ledger:
@@ -193,7 +217,8 @@ class _Ledger:
 class _Watch:
     """The range of the observations, and samples spread over the episodes."""
 
-    def __init__(self, observation: NDArray[np.float32]) -> None:
+    def __init__(self, observation: NDArray[np.float32], every: int) -> None:
+        self._every = every
         self._low, self._high = observation.min(axis=0), observation.max(axis=0)
         self._samples = [observation[:1].copy()]
         self._steps = 0
@@ -202,7 +227,7 @@ class _Watch:
         np.minimum(self._low, observation.min(axis=0), out=self._low)
         np.maximum(self._high, observation.max(axis=0), out=self._high)
         self._steps += 1
-        if len(self._samples) < SAMPLES:
+        if self._steps % self._every == 0 and len(self._samples) < SAMPLES:
             row = self._steps % len(observation)
             self._samples.append(observation[row : row + 1].copy())
 

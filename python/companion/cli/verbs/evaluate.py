@@ -11,7 +11,7 @@ import tyro
 from companion import tasks
 from companion.cli import _evaluation
 from companion.cli._cards import check_card_fits
-from companion.cli._evaluation import Evaluation, Request
+from companion.cli._evaluation import Request
 from companion.cli._flags import Count, Seed, Settings, perturbations
 from companion.cli._run_directory import POLICY
 from companion.cli._worlds import WorldPlan
@@ -54,28 +54,4 @@ def run(arguments: Arguments) -> None:
     if arguments.json:
         print(json.dumps(evaluation.to_json(), allow_nan=False))
     else:
-        print_table(evaluation)
-
-
-def print_table(evaluation: Evaluation) -> None:
-    """Show an evaluation to a person."""
-    from rich.console import Console
-    from rich.table import Table
-
-    low, high = evaluation.success_ci95
-    table = Table("per episode", "mean", "5 %", "median", "95 %", "unit", box=None, header_style="bold")
-    for name, figure in evaluation.metrics.items():
-        table.add_row(
-            name, *(f"{value:.4g}" for value in (figure.mean, figure.p05, figure.median, figure.p95)), figure.unit
-        )
-    console = Console()
-    console.print(
-        f"{evaluation.task}: {evaluation.success_rate:.2%} of {evaluation.episodes} episodes succeed"
-        f" (95 % interval {low:.2%} to {high:.2%})",
-        highlight=False,
-    )
-    if evaluation.invalid_episodes:
-        console.print(
-            f"{evaluation.invalid_episodes} episodes went numerically bad and are not counted", style="yellow"
-        )
-    console.print(table)
+        _evaluation.print_table(evaluation)

@@ -153,7 +153,7 @@ def make_plan(arguments: Arguments) -> Plan:
         players=arguments.players,
         port=arguments.port,
         set=fixed or (old.set if old else {}),
-        git_commit=_provenance.git_commit(),
+        git_commit=_commits(old),
         date=_provenance.now(),
         versions=_provenance.library_versions(),
     )
@@ -161,6 +161,12 @@ def make_plan(arguments: Arguments) -> Plan:
         _check_same(directory, old, record)
     config = _config(trainer, arguments, recipe, directory if goes_on else None)
     return Plan(task, recipe, trainer, config, record, directory, goes_on)
+
+
+def _commits(old: RunRecord | None) -> str:
+    """The source's commit; of a run that is resumed on another one, both."""
+    now = _provenance.git_commit()
+    return now if old is None or old.git_commit == now else f"{old.git_commit}, then {now}"
 
 
 def _goes_on(directory: Path, arguments: Arguments) -> bool:
@@ -320,7 +326,5 @@ def _origin(plan: Plan) -> Provenance:
 
 
 def _report(plan: Plan, evaluation: Evaluation, export_dir: Path | None) -> None:
-    from companion.cli.verbs.evaluate import print_table
-
-    print_table(evaluation)
+    _evaluation.print_table(evaluation)
     print(f"policy, card and evaluation are in {plan.directory}" + (f" and {export_dir}" if export_dir else ""))
