@@ -1,4 +1,4 @@
-"""A folder of modules is a menu: every public module is one choice, and its file name is its name on the command line."""
+"""A folder of modules is a menu: every public module is one choice, its file name the name on the command line."""
 
 import pkgutil
 from collections.abc import Iterable

@@ -75,7 +75,7 @@ def test_an_episode_is_truncated_at_its_time_limit_and_starts_anew(name: str) ->
     task = tasks.load(name)
     simulator = Simulator(task, 4, overrides={"people_count": 0} if name == "mobile_goto" else {})
     simulator.reset(11)
-    still = np.zeros((4, len(task.action)))
+    still = np.tile(task.rest_action, (4, 1))
     frames = [simulator.step(still) for _ in range(task.max_episode_steps + 1)]
     assert not any(frame.ended.any() for frame in frames[:-2])
     assert frames[-2].truncated.all() and not frames[-2].terminated.any()
@@ -138,7 +138,7 @@ def test_every_perturbation_changes_the_trajectory(name: str) -> None:
     task = tasks.load(name)
     for entry in task.perturbations:
         trajectories = []
-        for value in (entry.low, entry.high):
+        for value in entry.allowed:
             simulator = Simulator(task, 8, overrides={**busy_but_nominal(task), entry.name: value})
             simulator.reset(2)
             trajectories.append(np.stack([task.layout.pack(frame.signals) for frame in run(simulator, 40)]))

@@ -1,4 +1,4 @@
-"""mobile_goto does what its text says: rooms have ways through, the scanner sees what is there, contacts are told apart."""
+"""mobile_goto does what its text says: rooms have ways through, the scanner sees what is there, contacts are named."""
 
 import math
 
@@ -13,6 +13,7 @@ from companion.tasks import _people, _room, mobile_goto
 
 TASK = tasks.load("mobile_goto")
 NOMINAL = {entry.name: entry.nominal for entry in TASK.perturbations}
+STILL = TASK.rest_action[None]
 EXACT = {**NOMINAL, "people_count": 0, "lidar_noise_share": 0}
 
 
@@ -148,7 +149,7 @@ def test_a_person_who_does_not_look_walks_into_a_waiting_robot_and_it_is_told_so
     simulator.reset(0)
     contacts = walked_in = 0
     for _ in range(200):
-        frame = simulator.step(np.zeros((200, 2)))
+        frame = simulator.step(STILL.repeat(200, 0))
         contacts += frame.signals["contact_person"].sum()
         walked_in += frame.signals["contact_person_walked_in"].sum()
     assert contacts > 20
@@ -160,7 +161,7 @@ def test_people_who_look_make_way_for_a_waiting_robot() -> None:
     for share in (0.0, 1.0):
         simulator = Simulator(TASK, 200, overrides={**NOMINAL, "people_count": 2, "people_yield_share": share})
         simulator.reset(0)
-        touched[share] = sum(simulator.step(np.zeros((200, 2))).signals["contact"].sum() for _ in range(200))
+        touched[share] = sum(simulator.step(STILL.repeat(200, 0)).signals["contact"].sum() for _ in range(200))
     assert touched[1.0] < 0.1 * touched[0.0]
 
 
@@ -170,7 +171,7 @@ def test_people_walk_at_their_speed_and_not_through_furniture() -> None:
     scene = simulator._scene
     speeds, inside = [], []
     for _ in range(150):
-        simulator.step(np.zeros((100, 2)))
+        simulator.step(STILL.repeat(100, 0))
         velocity, position = scene.state.people.velocity, scene.state.people.position
         speeds.append(np.hypot(velocity[..., 0], velocity[..., 1]))
         gap = scene.state.room.clearance(position)

@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import grpc
+from mlagents_envs.communicator import PollCallback
 from mlagents_envs.rpc_communicator import RpcCommunicator
 
 from companion.mlagents import messages
@@ -58,6 +59,19 @@ class _Communicator(RpcCommunicator):
         self.server.start()
         self.is_open = True
 
+    def initialize(self, inputs: Any, poll_callback: PollCallback | None = None) -> Any:
+        """Answer the player's hello; also watches over the second message, during which a player builds its world."""
+        hello = self._next(poll_callback).unity_output
+        answer = UnityMessageProto(header={"status": 200})
+        answer.unity_input.CopyFrom(inputs)
+        self.unity_to_external.parent_conn.send(answer)
+        self._next(poll_callback)
+        return hello
+
+    def _next(self, poll_callback: PollCallback | None) -> Any:
+        self.poll_for_timeout(poll_callback)
+        return self.unity_to_external.parent_conn.recv()
+
     def _listens(self, host: str) -> bool:
         """Whether that address could be bound; a machine may be without IPv6."""
         try:
@@ -97,9 +111,9 @@ class _End:
         return self._polled.pop() if self._polled else self._incoming.get()
 
     def poll(self, timeout_s: float) -> bool:
-        """Wait for a message; at least a moment, where the stock client would spin."""
+        """Wait for a message, in turns between which the caller looks whether the player still lives."""
         try:
-            self._polled.append(self._incoming.get(timeout=max(timeout_s, 0.1)))
+            self._polled.append(self._incoming.get(timeout=min(max(timeout_s, 0.1), 0.5)))
         except Empty:
             return False
         return True

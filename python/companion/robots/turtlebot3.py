@@ -42,8 +42,8 @@ class TurtleBot3:
     odometry_period_s: float = 0.05
     """turtlebot3_node publish_timer."""
     motor_stall_force_n: float = 12.0
-    """Two XL430-W250 (1.0 Nm continuous-stall figure at 11.1 V is 1.4 Nm) at a 33 mm wheel give more than tyres can hold;
-    a third of the stall torque is usable: 1.4 / 3 / 0.033 = 14 N per wheel, rounded down."""
+    """Per wheel: the XL430-W250-T stalls at 1.4 N m (ROBOTIS e-Manual, at 11.1 V); of this 0.4 N m at a 33 mm wheel,
+    more than the tyres can hold on any floor."""
 
 
 ROBOT = TurtleBot3()
@@ -87,7 +87,8 @@ def body_xml() -> str:
       {plates}{posts}{wheels}
       <geom class="visual" type="box" size="0.03 0.04 0.018" pos="{lidar_x:.3f} 0 0.032" rgba="0.2 0.35 0.75 1"/>
       <geom class="visual" type="box" size="0.045 0.035 0.01" pos="{lidar_x:.3f} 0 0.072" rgba="0.1 0.45 0.25 1"/>
-      <geom class="visual" type="cylinder" size="0.035 0.016" pos="{lidar_x:.3f} 0 {lidar_z - 0.008:.3f}" rgba="0.1 0.1 0.12 1"/>
+      <geom class="visual" type="cylinder" size="0.035 0.016" pos="{lidar_x:.3f} 0 {lidar_z - 0.008:.3f}"
+        rgba="0.1 0.1 0.12 1"/>
       <geom class="visual" type="sphere" size="0.008" pos="{lidar_x + 0.028:.3f} 0 {lidar_z:.3f}" rgba="0.1 0.9 0.4 1"/>
       <geom class="visual" type="sphere" size="0.006" pos="-0.081 0 0.006" rgba="0.8 0.8 0.8 1"/>
       <site name="left_tyre" pos="0 {half_track} 0" size="0.004" group="4"/>
@@ -98,7 +99,7 @@ def body_xml() -> str:
 
 
 def actuator_xml() -> str:
-    """The three servos of `body_xml`: `left_wheel`, `right_wheel` (control in m/s of ground speed) and `side` (control 0)."""
+    """The servos of `body_xml`: `left_wheel` and `right_wheel` (control: ground speed in m/s), `side` (control 0)."""
     force = ROBOT.motor_stall_force_n
     return f"""
     <velocity name="left_wheel" site="left_tyre" gear="1 0 0 0 0 0" kv="20" forcerange="-{force} {force}"/>

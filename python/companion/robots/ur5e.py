@@ -100,8 +100,8 @@ def body_xml() -> str:
         chain = _link_xml(index, chain)
     return f"""
     <body name="base_link">
-      <geom class="hull" name="base_hull" type="cylinder" fromto="0 0 0 0 0 0.09" size="0.075" contype="2" conaffinity="0"
-        rgba="0.35 0.37 0.4 1"/>
+      <geom class="hull" name="base_hull" type="cylinder" fromto="0 0 0 0 0 0.09" size="0.075" contype="2"
+        conaffinity="0" rgba="0.35 0.37 0.4 1"/>
       <body name="ur_base" quat="0 0 0 1">{chain}</body>
     </body>"""
 

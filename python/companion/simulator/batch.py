@@ -1,7 +1,7 @@
 """Many copies of one task, stepped together by MuJoCo's C++ threads.
 
-`Simulator.step` is the whole of one decision: delay the action, drive, advance the physics, scan, measure, judge, and start
-the finished copies anew. Randomness is drawn from one generator in the calling thread, so that a seed gives the same
+`Simulator.step` is the whole of one decision: delay the action, drive, advance the physics, scan, measure, judge, and
+start the finished copies anew. Randomness is drawn from one generator in the calling thread, so that a seed gives the same
 trajectory at any number of threads.
 """
 
@@ -290,7 +290,7 @@ class Simulator:
             self._perturbation[entry.name][which] = self._drawn(entry.name, len(which))
         self._state[which] = 0.0
         self._sensor[which] = 0.0
-        self._action_history[which] = 0.0
+        self._action_history[which] = self.task.rest_action
         self._length[which] = 0
         self._scan_phase[which] = self._random.integers(0, 1 << 16, len(which))
         values = {name: self._perturbation[name][which] for name in self._perturbation}

@@ -1,4 +1,4 @@
-"""A laser scanner cast once per scan, by MuJoCo's C++ threads, over a model that holds what the rays can hit and nothing else.
+"""A laser scanner, cast once per scan by MuJoCo's C++ threads, over a model of only what the rays can hit.
 
 Rangefinder sensors in the physics model would be computed at every physics step; a second model in which the robot is a
 posed (mocap) body is stepped once per scan instead.

@@ -1,4 +1,4 @@
-"""A furnished room: pieces stand on a jittered grid, so that a way around each of them is left; distances to all of it."""
+"""A furnished room: pieces stand on a jittered grid, so that there is a way around each; distances to all of it."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ AWAY_M = 50.0
 
 @dataclass
 class Room:
-    """Rooms of some copies; arrays over copies, lengths in m, angles in rad, world frame with the room's middle at 0."""
+    """Rooms of some copies; arrays over copies, m and rad, in the world frame with the room's middle at 0."""
 
     half_size: Floats
     """Half the side of the square room `[k]`."""

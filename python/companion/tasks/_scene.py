@@ -1,6 +1,6 @@
-"""The part of a task that lives in the simulator: it starts episodes, drives and measures, always for many copies at once.
+"""The part of a task that lives in the simulator: it starts episodes, drives and measures, for many copies at once.
 
-A scene is plain numpy over the arrays of `Physics`; MuJoCo itself, its threads, delays and time limits are the simulator's.
+A scene is plain numpy over the arrays of `Physics`; MuJoCo, its threads, delays and time limits are the simulator's.
 `which` is a slice for all copies or an index array for some.
 """
 

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from companion.signals import Layout, Signal
 
 if TYPE_CHECKING:
@@ -100,6 +103,17 @@ class Task:
     def max_episode_steps(self) -> int:
         """Decisions after which an episode is truncated."""
         return round(self.max_episode_s / self.control_period_s)
+
+    def command(self, action: NDArray[Any]) -> NDArray[np.float64]:
+        """What actions `[copies, n]` in [-1, 1] stand for, in the units of `action`."""
+        low, high = (np.array([getattr(entry, end) for entry in self.action]) for end in ("low", "high"))
+        return low + (action + 1) * (high - low) / 2
+
+    @property
+    def rest_action(self) -> NDArray[np.float64]:
+        """The action `[n]` whose command is nearest to 0: what was asked of a robot before its episode began."""
+        low, high = (np.array([getattr(entry, end) for entry in self.action]) for end in ("low", "high"))
+        return np.clip(-(high + low) / (high - low), -1.0, 1.0)
 
     def perturbation(self, name: str) -> Perturbation:
         """The perturbation of that name.

@@ -62,20 +62,25 @@ class ArmScene:
         <mujoco model="arm_reach">
           <compiler angle="radian" autolimits="true"/>
           <option timestep="{PHYSICS_STEP_S}" integrator="implicitfast" iterations="10" ls_iterations="10"/>
-          <visual><global offwidth="1280" offheight="960"/><headlight ambient="0.35 0.35 0.35" diffuse="0.5 0.5 0.5"/></visual>
+          <visual>
+            <global offwidth="1280" offheight="960"/>
+            <headlight ambient="0.35 0.35 0.35" diffuse="0.5 0.5 0.5"/>
+          </visual>
           <default>
             <default class="visual"><geom contype="0" conaffinity="0" mass="0" group="1"/></default>
             <default class="hull"><geom group="0" mass="0"/></default>
           </default>
           <asset>
-            <texture name="sky" type="skybox" builtin="gradient" rgb1="0.85 0.9 0.95" rgb2="0.55 0.65 0.75" width="64" height="64"/>
-            <texture name="wood" type="2d" builtin="flat" rgb1="0.72 0.56 0.40" rgb2="0.6 0.45 0.3" width="64" height="64"/>
-            <material name="wood" texture="wood" specular="0.2"/>
+            <texture name="sky" type="skybox" builtin="gradient" rgb1="0.85 0.9 0.95" rgb2="0.55 0.65 0.75"
+              width="64" height="64"/>
+            <material name="wood" rgba="0.72 0.56 0.40 1" specular="0.2"/>
           </asset>
           <worldbody>
             <light pos="1.5 -1 3" dir="-0.5 0.3 -1" castshadow="true"/>
-            <geom class="visual" name="floor" type="plane" size="3 3 0.1" pos="0 0 {-TABLE_HEIGHT_M}" rgba="0.82 0.80 0.76 1"/>
-            <geom name="table" type="box" size="0.6 0.8 0.02" pos="0.35 0 -0.02" material="wood" contype="1" conaffinity="0"/>
+            <geom class="visual" name="floor" type="plane" size="3 3 0.1" pos="0 0 {-TABLE_HEIGHT_M}"
+              rgba="0.82 0.80 0.76 1"/>
+            <geom name="table" type="box" size="0.6 0.8 0.02" pos="0.35 0 -0.02" material="wood" contype="1"
+              conaffinity="0"/>
             <geom class="visual" type="box" size="0.03 0.03 0.34" pos="0.9 0.74 -0.38" rgba="0.5 0.38 0.26 1"/>
             <geom class="visual" type="box" size="0.03 0.03 0.34" pos="0.9 -0.74 -0.38" rgba="0.5 0.38 0.26 1"/>
             <geom class="visual" type="box" size="0.03 0.03 0.34" pos="-0.2 0.74 -0.38" rgba="0.5 0.38 0.26 1"/>
@@ -122,7 +127,7 @@ class ArmScene:
 
     def drive(self, physics: Physics, action: Floats, random: np.random.Generator) -> None:
         """Move the servos' commands by bounded increments, never far ahead of the arm."""
-        lead = np.clip(self.state.command + MAX_JOINT_STEP_RAD * action - physics.position, -MAX_LEAD_RAD, MAX_LEAD_RAD)
+        lead = np.clip(self.state.command + TASK.command(action) - physics.position, -MAX_LEAD_RAD, MAX_LEAD_RAD)
         self.state.command[:] = np.clip(physics.position + lead, -self._limit, self._limit)
         physics.control[:] = self.state.command[:, None, :]
 

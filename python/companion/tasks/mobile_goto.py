@@ -17,6 +17,7 @@ CONTROL_PERIOD_S = 0.1
 PHYSICS_STEP_S = 0.01
 MAX_EPISODE_S = 40.0
 SUCCESS_RADIUS_M = 0.2
+# The robot does not reverse: what is close behind it is nearer to the scanner than the LDS-01 can see.
 MAX_TURNING_SPEED_RADPS = 1.5
 """Half of what the robot could do: calm beside people, and a scan's age turns it less."""
 RAYS = 120
@@ -69,14 +70,19 @@ class MobileScene:
         <mujoco model="mobile_goto">
           <compiler angle="radian" autolimits="true"/>
           <option timestep="{PHYSICS_STEP_S}" integrator="implicitfast" iterations="10" ls_iterations="10"/>
-          <visual><global offwidth="1280" offheight="960"/><headlight ambient="0.4 0.4 0.4" diffuse="0.45 0.45 0.45"/></visual>
+          <visual>
+            <global offwidth="1280" offheight="960"/>
+            <headlight ambient="0.4 0.4 0.4" diffuse="0.45 0.45 0.45"/>
+          </visual>
           <default>
             <default class="visual"><geom contype="0" conaffinity="0" mass="0" group="1"/></default>
             <default class="solid"><geom contype="0" conaffinity="1"/></default>
           </default>
           <asset>
-            <texture name="sky" type="skybox" builtin="gradient" rgb1="0.9 0.93 0.96" rgb2="0.6 0.68 0.78" width="64" height="64"/>
-            <texture name="floor" type="2d" builtin="checker" rgb1="0.80 0.71 0.58" rgb2="0.77 0.68 0.55" width="256" height="256"/>
+            <texture name="sky" type="skybox" builtin="gradient" rgb1="0.9 0.93 0.96" rgb2="0.6 0.68 0.78"
+              width="64" height="64"/>
+            <texture name="floor" type="2d" builtin="checker" rgb1="0.80 0.71 0.58" rgb2="0.77 0.68 0.55"
+              width="256" height="256"/>
             <material name="floor" texture="floor" texrepeat="6 6" specular="0.1"/>
           </asset>
           <worldbody>
@@ -86,7 +92,8 @@ class MobileScene:
             {"".join(_furniture_xml(index) for index in range(FURNITURE))}
             {"".join(_person_xml(index) for index in range(PEOPLE))}
             <body name="goal" mocap="true">
-              <geom class="visual" type="cylinder" size="{SUCCESS_RADIUS_M} 0.003" pos="0 0 0.004" rgba="0.15 0.75 0.3 0.6"/>
+              <geom class="visual" type="cylinder" size="{SUCCESS_RADIUS_M} 0.003" pos="0 0 0.004"
+                rgba="0.15 0.75 0.3 0.6"/>
               <geom class="visual" type="cylinder" size="0.008 0.25" pos="0 0 0.25" rgba="0.15 0.75 0.3 1"/>
               <geom class="visual" type="sphere" size="0.035" pos="0 0 0.5" rgba="0.15 0.75 0.3 1"/>
             </body>
@@ -145,8 +152,7 @@ class MobileScene:
 
     def drive(self, physics: Physics, action: Floats, random: np.random.Generator) -> None:
         """Turn forward and turning speed into wheel speeds, and let the people walk."""
-        forward = action[:, 0] * _BOT.max_forward_speed_mps
-        turning = action[:, 1] * MAX_TURNING_SPEED_RADPS
+        forward, turning = TASK.command(action).T
         half_track = turning * (_BOT.wheel_separation_m / 2)
         wheels = np.stack((forward - half_track, forward + half_track), axis=1) * (1 - self.state.slip)
         physics.control[:, :, :2] = wheels[:, None, :]
@@ -226,7 +232,7 @@ class MobileScene:
         return Ends(contact | success, success)
 
     def _people_near(self, which: Which, place: Floats, velocity: Floats) -> tuple[Floats, Floats]:
-        """From the robot's middle to the nearest person's body `[k, 1]` m, and how fast robot and person close in `[k, 2]`."""
+        """From the robot's middle to the nearest person `[k, 1]` m, and how fast robot and person close in `[k, 2]`."""
         people = self.state.people
         to_person = people.position[which] - place[:, None]
         distance = np.hypot(to_person[..., 0], to_person[..., 1])
@@ -346,8 +352,8 @@ def _furniture_xml(index: int) -> str:
 def _person_xml(index: int) -> str:
     return f"""
     <body name="person{index}" mocap="true">
-      <geom class="solid" name="person{index}" type="capsule" fromto="0 0 {RADIUS_M} 0 0 {HEIGHT_M - 0.35}" size="{RADIUS_M}"
-        rgba="{_CLOTHES_COLOURS[index]}"/>
+      <geom class="solid" name="person{index}" type="capsule" fromto="0 0 {RADIUS_M} 0 0 {HEIGHT_M - 0.35}"
+        size="{RADIUS_M}" rgba="{_CLOTHES_COLOURS[index]}"/>
       <geom class="visual" type="sphere" size="0.12" pos="0 0 {HEIGHT_M - 0.06}" rgba="0.90 0.74 0.62 1"/>
       <geom class="visual" type="sphere" size="0.124" pos="-0.015 0 {HEIGHT_M - 0.04}" rgba="0.82 0.82 0.84 1"/>
       <geom class="visual" type="box" size="0.02 0.1 0.03" pos="0.19 0 {HEIGHT_M - 0.5}" rgba="0.95 0.95 0.9 1"/>
@@ -394,7 +400,7 @@ TASK = Task(
         "previous_action",
     ),
     action=(
-        ActionEntry("forward_speed", "m/s", -_BOT.max_forward_speed_mps, _BOT.max_forward_speed_mps),
+        ActionEntry("forward_speed", "m/s", 0.0, _BOT.max_forward_speed_mps),
         ActionEntry("turning_speed", "rad/s", -MAX_TURNING_SPEED_RADPS, MAX_TURNING_SPEED_RADPS),
     ),
     perturbations=(

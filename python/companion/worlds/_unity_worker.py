@@ -103,6 +103,10 @@ class Failure:
     """False where a restart would meet the same wall."""
 
 
+PLAYER_ERRORS = (UnityException, OSError, ValueError, RuntimeError)
+"""What goes wrong with a player."""
+
+
 def row_layout(observation_size: int) -> np.dtype[Any]:
     """What is told about each row after a step."""
     return np.dtype(
@@ -240,8 +244,8 @@ class Player:
         )
         self._slots: Slots | None = None
 
-    def reset(self) -> Shape:
-        """Start every agent anew; what the player shows.
+    def reset(self) -> None:
+        """Start every agent anew.
 
         Raises:
             ValueError: if the player refuses an environment parameter, or shows what this world can't carry.
@@ -256,11 +260,15 @@ class Player:
         decisions, terminals = self._steps(behavior)
         if self._slots is None:
             self._slots = Slots(self._settings.rows or len(decisions), observation_size)
-        self._behavior, self._action_size = behavior, action_size
+        self._behavior, self._observation_size, self._action_size = behavior, observation_size, action_size
         self._slots.clear()
         self._slots.hear(decisions, terminals)
         self._check_parameters(self._stats.get_and_reset_stats())
-        return Shape(behavior, len(self._slots.table), observation_size, action_size)
+
+    @property
+    def shape(self) -> Shape:
+        """What the player shows."""
+        return Shape(self._behavior, len(self.rows), self._observation_size, self._action_size)
 
     @property
     def rows(self) -> NDArray[Any]:
@@ -346,21 +354,20 @@ def work(connection: Connection, settings: PlayerSettings) -> None:
     """The worker process: start the player, then answer the world's requests until it hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    set_log_level(logging.ERROR)
     player = None
     try:
-        check_port(settings.port)
-        player = Player(settings)
-        connection.send(player.reset())
+        player = start(settings)
+        connection.send(player.shape)
         connection.send_bytes(_told(player, {}))
-        _serve(connection, player)
+        while True:
+            connection.send_bytes(_told(player, answer(player, connection.recv_bytes())))
     except (EOFError, BrokenPipeError):
         return
-    except (UnityException, OSError, ValueError, RuntimeError) as error:
+    except PLAYER_ERRORS as error:
         connection.send(explain(error, settings))
     finally:
         if player is not None:
-            _close(player)
+            close(player)
 
 
 def check_port(port: int) -> None:
@@ -378,28 +385,44 @@ def check_port(port: int) -> None:
             raise UnityWorkerInUseException(0) from None
 
 
-def _serve(connection: Connection, player: Player) -> None:
-    shape = player.rows.shape[0]
-    while True:
-        request = connection.recv_bytes()
-        if request[:1] == b"A":
-            action = np.frombuffer(request, np.float32, offset=4).reshape(shape, -1)
-            statistics = player.step(action)
-            connection.send_bytes(_told(player, statistics))
-        elif request[:1] == b"R":
-            player.reset()
-            connection.send_bytes(_told(player, {}))
-        elif request[:1] == b"P":
-            player.send_parameters(pickle.loads(request[4:]))
-        else:
-            return
+def start(settings: PlayerSettings) -> Player:
+    """A player that has shown its agents.
+
+    Raises:
+        PLAYER_ERRORS: if it could not be started, or shows what can't be carried; `explain` says it in plain words.
+    """
+    set_log_level(logging.ERROR)
+    check_port(settings.port)
+    player = Player(settings)
+    try:
+        player.reset()
+    except PLAYER_ERRORS:
+        close(player)
+        raise
+    return player
+
+
+ACT, RESET, PARAMETERS = b"A___", b"R___", b"P___"
+"""What a world asks of a player: the first four bytes of a request."""
+
+
+def answer(player: Player, request: bytes) -> dict[str, list[float]]:
+    """Do what a world asks; the statistics that came along. The rows are then in the player."""
+    kind, content = request[:4], request[4:]
+    if kind == PARAMETERS:
+        player.send_parameters(pickle.loads(content))
+    elif kind == RESET:
+        player.reset()
+    else:
+        return player.step(np.frombuffer(content, np.float32).reshape(len(player.rows), -1))
+    return {}
 
 
 def _told(player: Player, statistics: dict[str, list[float]]) -> bytes:
     return b"T" + player.rows.tobytes() + (pickle.dumps(statistics) if statistics else b"")
 
 
-def _close(player: Player) -> None:
+def close(player: Player) -> None:
     try:
         player.close()
     except UnityException:

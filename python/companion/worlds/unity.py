@@ -1,4 +1,4 @@
-"""Any ML-Agents player or Editor as one world: several of them at once, each in its own process.
+"""Any ML-Agents player or Editor as one world; of several, each has its client in a process of its own.
 
 Rows are slots for agents: `active` is False where a row holds no transition, because no agent filled it, its agent was
 new, or its player had to be restarted.
@@ -12,11 +12,9 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from mlagents_envs.env_utils import validate_environment_path
@@ -25,15 +23,24 @@ from numpy.typing import NDArray
 from companion.mlagents.player import INVALID_EPISODES, METRIC, RAW_TERM, SUCCESS, TERM
 from companion.worlds._step import Episodes, Step
 from companion.worlds._unity_worker import (
+    ACT,
+    PARAMETERS,
+    PLAYER_ERRORS,
+    RESET,
     Failure,
     Gaussian,
     MultiRangeUniform,
     Parameter,
+    Player,
     PlayerSettings,
     Shape,
     Uniform,
+    answer,
+    close,
+    explain,
     log_tail,
     row_layout,
+    start,
     work,
 )
 
@@ -123,7 +130,9 @@ class UnityWorld:
             replace(common, port=first_port + number, seed=seed + number, log_folder=str(logs / f"player-{number}"))
             for number in range(players)
         ]
-        self._workers = [_Worker(each) for each in settings]
+        # One player needs no process between it and us; several shall not wait for one another.
+        self._make_worker: type[_Worker] = _Here if players == 1 else _Beside
+        self._workers = [self._make_worker(each) for each in settings]
         try:
             shapes = [worker.wait_for_shape() for worker in self._workers]
         except PlayerError:
@@ -152,7 +161,7 @@ class UnityWorld:
         del seed
         if not self._is_fresh:
             for worker in self._workers:
-                worker.ask(b"R")
+                worker.ask(RESET)
             for number, worker in enumerate(self._workers):
                 self._collect(number, worker)
         self._is_fresh = True
@@ -169,15 +178,16 @@ class UnityWorld:
         self._is_fresh = False
         action = np.ascontiguousarray(action, np.float32)
         for worker, rows in zip(self._workers, self._slices, strict=True):
-            worker.ask(b"A___" + action[rows].tobytes())
+            worker.ask(ACT + action[rows].tobytes())
         statistics = [self._collect(number, worker) for number, worker in enumerate(self._workers)]
         return self._as_step(statistics)
 
     def set_parameters(self, parameters: Mapping[str, Parameter]) -> None:
         """Send environment parameters to every player along with its next message."""
-        for worker in self._workers:
+        for number, worker in enumerate(self._workers):
             worker.settings = replace(worker.settings, parameters={**worker.settings.parameters, **parameters})
-            worker.ask(b"P___" + pickle.dumps(dict(parameters)))
+            worker.ask(PARAMETERS + pickle.dumps(dict(parameters)))
+            self._collect(number, worker)
 
     def get_state(self) -> None:
         """None: a player keeps its state to itself."""
@@ -223,7 +233,7 @@ class UnityWorld:
         self._restarted_at.append(now)
         old = self._workers[number]
         old.end()
-        self._workers[number] = _Worker(replace(old.settings, rows=len(old.first_rows)))
+        self._workers[number] = self._make_worker(replace(old.settings, rows=len(old.first_rows)))
         self._workers[number].wait_for_shape()
         return self._workers[number].first_rows
 
@@ -295,23 +305,91 @@ def _ended_rows(reported: NDArray[np.int32]) -> NDArray[np.int64]:
     return ended[np.argsort(reported[ended], kind="stable")]
 
 
-@dataclass
-class _Worker:
-    """The process that holds one player, seen from the world."""
+class _Worker(Protocol):
+    """One player, seen from the world: a request is sent, and its answer heard."""
 
     settings: PlayerSettings
-    first_rows: NDArray[Any] = field(init=False)
-    is_restart_useful: bool = field(init=False, default=True)
-    _connection: Connection = field(init=False)
-    _process: BaseProcess = field(init=False)
+    first_rows: NDArray[Any]
+    is_restart_useful: bool
 
-    def __post_init__(self) -> None:
+    def __init__(self, settings: PlayerSettings) -> None: ...
+    def wait_for_shape(self) -> Shape: ...
+    def ask(self, request: bytes) -> None: ...
+    def hear(self) -> tuple[NDArray[Any], dict[str, list[float]]]: ...
+    def hang_up(self) -> None: ...
+    def end(self) -> None: ...
+
+
+class _Here:
+    """A player whose client runs in this process."""
+
+    def __init__(self, settings: PlayerSettings) -> None:
+        self.settings = settings
+        self.is_restart_useful = True
+        self._player: Player | None = None
+        self._request = b""
+        if settings.log_folder is not None:
+            Path(settings.log_folder).mkdir(parents=True, exist_ok=True)
+
+    def wait_for_shape(self) -> Shape:
+        """Start the player; what it shows.
+
+        Raises:
+            PlayerError: if it could not be started.
+        """
+        try:
+            self._player = start(self.settings)
+        except PLAYER_ERRORS as error:
+            raise self._failed(error) from None
+        self.first_rows = self._player.rows.copy()
+        return self._player.shape
+
+    def ask(self, request: bytes) -> None:
+        """Keep a request until its answer is wanted."""
+        self._request = request
+
+    def hear(self) -> tuple[NDArray[Any], dict[str, list[float]]]:
+        """The rows and the statistics of an answer.
+
+        Raises:
+            PlayerError: if the player is gone.
+        """
+        if self._player is None:
+            raise PlayerError(f"the player of port {self.settings.port} was closed")
+        try:
+            statistics = answer(self._player, self._request)
+        except PLAYER_ERRORS as error:
+            raise self._failed(error) from None
+        return self._player.rows, statistics
+
+    def hang_up(self) -> None:
+        """End the player."""
+        if self._player is not None:
+            close(self._player)
+            self._player = None
+
+    def end(self) -> None:
+        """Make sure that the player is gone."""
+        self.hang_up()
+
+    def _failed(self, error: Exception) -> PlayerError:
+        failure = explain(error, self.settings)
+        self.is_restart_useful = failure.is_retry_useful
+        return PlayerError(failure.reason)
+
+
+class _Beside:
+    """A player whose client runs in a process of its own."""
+
+    def __init__(self, settings: PlayerSettings) -> None:
+        self.settings = settings
+        self.is_restart_useful = True
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        if self.settings.log_folder is not None:
-            Path(self.settings.log_folder).mkdir(parents=True, exist_ok=True)
-        name = f"player-{self.settings.port}"
-        self._process = context.Process(target=work, args=(theirs, self.settings), name=name, daemon=True)
+        if settings.log_folder is not None:
+            Path(settings.log_folder).mkdir(parents=True, exist_ok=True)
+        name = f"player-{settings.port}"
+        self._process = context.Process(target=work, args=(theirs, settings), name=name, daemon=True)
         self._process.start()
         theirs.close()
 
