@@ -23,7 +23,7 @@ setup:  ## make .venv and install everything, at the pinned versions
 	@$(BOOT) bootstrap.py --torch $(TORCH) $(if $(PYTHON),--python $(PYTHON))
 
 train: setup  ## train both robots, judge them, export them to exported_models/
-	@set -e; for task in $(TASKS); do $(BIN)/companion train $$task --run-dir runs/$$task $(ARGS); done
+	@set -e; for task in $(TASKS); do $(BIN)/companion train $$task --run-dir runs/$$task $(if $(findstring --force,$(ARGS)),,--resume) --export-dir exported_models $(ARGS); done
 
 test: setup  ## run the tests
 	@$(BIN)/pytest $(ARGS)

@@ -5,6 +5,7 @@ its own, twice, and pickles each message twice on its way between two threads. H
 table, and threads hand messages over as they are.
 """
 
+import atexit
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
@@ -22,6 +23,16 @@ _LOOPBACK = ("127.0.0.1", "[::1]")
 
 class FastEnvironment(UnityEnvironment):
     """A `UnityEnvironment` for many agents with continuous actions; listens on the loopback only."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        """As `UnityEnvironment`, but one that fails leaves neither a player nor a listening port behind."""
+        try:
+            super().__init__(*arguments, **settings)
+        except BaseException:
+            atexit.unregister(self._close)
+            if hasattr(self, "_communicator"):
+                self._close(0)
+            raise
 
     @staticmethod
     def _get_communicator(worker_id: int, base_port: int, timeout_wait: int) -> RpcCommunicator:

@@ -1,8 +1,8 @@
 """Many copies of one task, stepped together by MuJoCo's C++ threads.
 
 `Simulator.step` is the whole of one decision: delay the action, drive, advance the physics, scan, measure, judge, and
-start the finished copies anew. Randomness is drawn from one generator in the calling thread, so that a seed gives the same
-trajectory at any number of threads.
+start the finished copies anew. Randomness is drawn from one generator in the calling thread, so that a seed gives the
+same trajectory at any number of threads.
 """
 
 import copy

@@ -132,7 +132,7 @@ class UnityWorld:
         ]
         # One player needs no process between it and us; several shall not wait for one another.
         self._make_worker: type[_Worker] = _Here if players == 1 else _Beside
-        self._workers = [self._make_worker(each) for each in settings]
+        self._workers: list[_Worker] = [self._make_worker(each) for each in settings]
         try:
             shapes = [worker.wait_for_shape() for worker in self._workers]
         except PlayerError:
