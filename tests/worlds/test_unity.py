@@ -137,6 +137,8 @@ def test_a_player_that_dies_at_once_is_told_with_its_last_words(tmp_path: Path, 
     dying.chmod(0o755)
     with pytest.raises(PlayerError, match=r"dying stopped: .*return code 3.*its log ends with: no licence"):
         UnityWorld(dying, base_port=port, timeout_s=10.0)
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0, "the port is still listened at"
 
 
 def test_a_player_that_never_answers_is_told(tmp_path: Path, port: int) -> None:
