@@ -12,10 +12,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
+from numpy.typing import NDArray
+
 from companion.mlagents.messages import Behavior
 from companion.mlagents.player import METRIC, RAW_TERM, SUCCESS, TERM, Address, Playable, Role, play
+from companion.mlagents.samplers import Draw
 from companion.rewards import Recipe, load_recipe
-from companion.tasks import Task, load
+from companion.tasks import Perturbation, Task, load
 from companion.worlds.embedded import EmbeddedWorld
 
 log = logging.getLogger("companion.player")
@@ -96,7 +100,7 @@ def _role(settings: argparse.Namespace) -> Role:
     overrides = _overrides(task, settings.set)
 
     def make(copies: int, seed: int) -> Playable:
-        return EmbeddedWorld(
+        return _PlayedWorld(
             task,
             recipe,
             copies=copies,
@@ -108,6 +112,34 @@ def _role(settings: argparse.Namespace) -> Role:
 
     statistics = () if settings.no_statistics else statistics_of(task, recipe)
     return Role(behavior_of(task), settings.copies, make, settings.seed, statistics)
+
+
+class _PlayedWorld(EmbeddedWorld):
+    """An embedded world that takes of a trainer's perturbations what the task allows."""
+
+    def set_parameter(self, name: str, draw: Draw) -> None:
+        by_name = {entry.name: entry for entry in self.task.perturbations}
+        super().set_parameter(name, within(by_name[name], draw) if name in by_name else draw)
+
+
+def within(entry: Perturbation, draw: Draw) -> Draw:
+    """The same draws brought into what may be set, whole numbers where the task wants them; says once if it had to."""
+    low, high = entry.allowed
+    is_said = False
+
+    def bounded(count: int) -> NDArray[np.float32]:
+        nonlocal is_said
+        values = draw(count)
+        found = np.clip(values, low, high)
+        if not is_said and not np.array_equal(found, values):
+            is_said = True
+            wrong = values[found != values][0]
+            log.warning(
+                "%s=%g is outside what may be set, %g to %g %s; cut off there", entry.name, wrong, low, high, entry.unit
+            )
+        return np.rint(found) if entry.is_integer else found
+
+    return bounded
 
 
 def behavior_of(task: Task) -> Behavior:

@@ -154,8 +154,7 @@ def play(role: Role, address: Address) -> None:
     """
     check_copies(role)
     with grpc.insecure_channel(f"{address.host}:{address.port}", options=_CHANNEL_OPTIONS) as channel:
-        _wait_until_ready(channel, address)
-        trainer = _Trainer(channel)
+        trainer = _Trainer(channel, address)
         try:
             _play(role, trainer)
             log.info("closed: the trainer ended the session")
@@ -173,15 +172,6 @@ _CHANNEL_OPTIONS = [
 ]
 
 
-def _wait_until_ready(channel: grpc.Channel, address: Address) -> None:
-    try:
-        grpc.channel_ready_future(channel).result(timeout=address.timeout_s)
-    except grpc.FutureTimeoutError:
-        raise ConnectionError(
-            f"no ML-Agents trainer listens at {address.host}:{address.port}; start it first, or give its port"
-        ) from None
-
-
 def _play(role: Role, trainer: "_Trainer") -> None:
     wish = trainer.greet(role.behavior.name)
     copies = check_copies(role, max(1, wish.num_areas))
@@ -197,13 +187,15 @@ def _play(role: Role, trainer: "_Trainer") -> None:
 class _Trainer:
     """The other end of the wire."""
 
-    def __init__(self, channel: grpc.Channel) -> None:
+    def __init__(self, channel: grpc.Channel, address: Address) -> None:
         self._exchange = channel.unary_unary(_EXCHANGE)
+        self._address = address
 
-    def exchange(self, message: bytes) -> Any | None:
+    def exchange(self, message: bytes, patience_s: float | None = None) -> Any | None:
         """Send a message; what the trainer wants next, or None when it ends the session."""
+        is_first = patience_s is not None
         try:
-            reply = UnityMessageProto.FromString(self._exchange(message))
+            reply = UnityMessageProto.FromString(self._exchange(message, timeout=patience_s, wait_for_ready=is_first))
         except grpc.RpcError as error:
             raise ConnectionLostError(str(error.args[0].details if error.args else error)) from None
         except DecodeError as error:
@@ -214,9 +206,17 @@ class _Trainer:
         """Introduce the player; what the trainer says about seed and areas.
 
         Raises:
+            ConnectionError: if nobody answers.
             WireError: if it speaks another major version.
         """
-        reply = self.exchange(messages.hello(name, PACKAGE_VERSION))
+        hello = messages.hello(name, PACKAGE_VERSION)
+        try:
+            reply = self.exchange(hello, self._address.timeout_s)
+        except ConnectionLostError as lost:
+            raise ConnectionError(
+                f"no ML-Agents trainer answers at {self._address.host}:{self._address.port} ({lost}); "
+                "start it first, or give its port"
+            ) from None
         if reply is None or not reply.HasField("rl_initialization_input"):
             raise WireError("the trainer answered the hello without initialization; is it an ML-Agents trainer?")
         wish = reply.rl_initialization_input
@@ -276,6 +276,9 @@ class _Session:
     def _step(self, action: NDArray[np.float32]) -> bytes:
         """Take one decision in every copy; ended episodes and their successors go into the same message."""
         last_observation, outcome = self._observation, self._playable.step(action)
+        if not np.isfinite(outcome.reward).all():
+            copy = int(np.flatnonzero(~np.isfinite(outcome.reward))[0])
+            raise ValueError(f"the reward of copy {copy} is {outcome.reward[copy]}; look at the reward parameters sent")
         gone = outcome.terminated | outcome.truncated | ~outcome.active
         records = self._ending(outcome, last_observation) if gone.any() else b""
         self._observation = outcome.observation
