@@ -206,6 +206,8 @@ class MobileScene:
         signals = {
             "lidar_range": state.scan[which],
             "lidar_range_before": state.scan_before[which],
+            "lidar_nearness": 1 / state.scan[which],
+            "lidar_nearness_before": 1 / state.scan_before[which],
             "lidar_age_s": state.scan_age_s[which, None],
             "goal_distance": seen_distance,
             "goal_direction": np.concatenate(
@@ -373,6 +375,8 @@ TASK = Task(
             "lidar_range", BEAMS, "m", "Nearest return of each 9 degree sector of the last scan, from straight ahead."
         ),
         Signal("lidar_range_before", BEAMS, "m", "The same of the scan before, 0.2 s older."),
+        Signal("lidar_nearness", BEAMS, "1/m", "One over `lidar_range`: fine where things are near."),
+        Signal("lidar_nearness_before", BEAMS, "1/m", "One over `lidar_range_before`."),
         Signal("lidar_age_s", 1, "s", "Age of the last scan."),
         Signal("goal_distance", 1, "m", "Distance to the goal as localisation sees it."),
         Signal("goal_direction", 2, "1", "Cosine and sine of the goal's bearing in the robot's frame."),
@@ -391,8 +395,8 @@ TASK = Task(
         Signal("success", 1, "1", "1 once the robot is at the goal."),
     ),
     observation=(
-        "lidar_range",
-        "lidar_range_before",
+        "lidar_nearness",
+        "lidar_nearness_before",
         "lidar_age_s",
         "goal_distance",
         "goal_direction",
