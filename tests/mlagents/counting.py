@@ -13,7 +13,7 @@ from companion.mlagents.player import Address, Role, play
 from companion.worlds._step import Episodes, Step
 
 BEHAVIOR = Behavior("Counting?team=0", observation_size=3, action_size=2)
-STATISTICS = ("Environment/Success", "Reward/sum", "Reward Raw/sum", "Metric/length")
+STATISTICS = ("Environment/Success", "Reward/sum", "RewardRaw/sum", "Metrics/length")
 
 
 @dataclass

@@ -74,8 +74,8 @@ def test_an_episode_reports_its_terms_and_success() -> None:
     assert [side_channels.float_property(payload) for _, payload in sent] == [
         ("Environment/Success", 1.0),
         ("Reward/sum", 1.5),
-        ("Reward Raw/sum", 0.5),
-        ("Metric/length", 3.0),
+        ("RewardRaw/sum", 0.5),
+        ("Metrics/length", 3.0),
     ]
 
 

@@ -29,7 +29,7 @@ PACKAGE_VERSION = "4.0.3"
 SUCCESS = "Environment/Success"
 INVALID_EPISODES = "Environment/Invalid Episodes"
 REFUSED_PARAMETERS = "Environment/Refused Parameters"
-TERM, RAW_TERM, METRIC = "Reward/", "Reward Raw/", "Metric/"
+TERM, RAW_TERM, METRIC = "Reward/", "RewardRaw/", "Metrics/"
 
 _EXCHANGE = "/communicator_objects.UnityToExternalProto/Exchange"
 _FAILED = 500
