@@ -46,6 +46,12 @@ def test_intervals_are_drawn_in_proportion_to_their_width() -> None:
     assert not np.any((drawn > 1.0) & (drawn < 10.0))
 
 
+@pytest.mark.parametrize("bounds", [[1.0, 1.0], [0.0, 1.0, 3.0, 2.0]])
+def test_intervals_without_width_are_refused(bounds: list[float]) -> None:
+    with pytest.raises(ValueError, match="must run upwards and have a width"):
+        samplers.multi_range_uniform(bounds, 0)
+
+
 @pytest.mark.parametrize("bounds", [[], [0.0, 1.0, 2.0]])
 def test_bounds_that_are_no_pairs_are_refused(bounds: list[float]) -> None:
     with pytest.raises(ValueError, match="pairs of bounds"):

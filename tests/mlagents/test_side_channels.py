@@ -71,6 +71,25 @@ def test_a_negative_length_is_told() -> None:
         list(side_channels.split(UUID(int=1).bytes_le + struct.pack("<i", -1)))
 
 
+def test_mutilated_parameters_never_end_in_anything_but_a_clear_word() -> None:
+    channel = EnvironmentParametersChannel()
+    channel.set_uniform_sampler_parameters("payload_kg", 1.0, 2.0, 1337)
+    channel.set_multirangeuniform_sampler_parameters("ranges", [(1.2, 2.0), (3.2, 4.1)], 1337)
+    channel.set_gaussian_sampler_parameters("friction", 3.0, 0.2, 1337)
+    whole = payloads(sent_by(channel))
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(1500):
+        payload = bytearray(whole[rng.integers(3)])
+        payload[rng.integers(len(payload))] = rng.integers(256)
+        payload = payload[: rng.integers(len(payload) // 2, len(payload) + 1)]
+        try:
+            side_channels.environment_parameter(bytes(payload))[1](2)
+        except ValueError:
+            refused += 1
+    assert refused > 300
+
+
 def named(kind: int, *rest: bytes) -> bytes:
     return struct.pack("<i", 1) + b"a" + struct.pack("<i", kind) + b"".join(rest)
 

@@ -17,6 +17,7 @@ Draw: TypeAlias = Callable[[int], NDArray[np.float32]]
 
 _INT_MAX = 2**31 - 1
 _SEED_BASE = 161803398
+_FLOAT_MAX = float(np.finfo(np.float32).max)
 
 
 class DotNetRandom:
@@ -56,8 +57,14 @@ def constant(value: float) -> Draw:
 
 
 def uniform(minimum: float, maximum: float, seed: int) -> Draw:
-    """Uniform in [minimum, maximum)."""
-    low, size = np.float32(minimum), np.float32(maximum) - np.float32(minimum)
+    """Uniform in [minimum, maximum).
+
+    Raises:
+        ValueError: if the range is wider than a float32 holds.
+    """
+    if not abs(maximum - minimum) <= _FLOAT_MAX:
+        raise ValueError(f"a uniform sampler from {minimum:g} to {maximum:g} is too wide")
+    low, size = np.float32(minimum), np.float32(maximum - minimum)
     random = DotNetRandom(seed)
     return _repeated(lambda: low + np.float32(random.next_double()) * size)
 
@@ -82,11 +89,14 @@ def multi_range_uniform(intervals: Sequence[float], seed: int) -> Draw:
     """Uniform over several intervals [min0, max0, min1, max1, …], each as likely as it is wide.
 
     Raises:
-        ValueError: if there is no interval, or a bound is left over.
+        ValueError: if there is no interval, a bound is left over, or no interval has a width.
     """
     if not intervals or len(intervals) % 2:
         raise ValueError(f"a multirangeuniform sampler needs pairs of bounds, got {len(intervals)} numbers")
     bounds = np.asarray(intervals, np.float32).reshape(-1, 2)
+    widths = np.diff(bounds.astype(np.float64))
+    if widths.min() < 0.0 or not 0.0 < widths.sum() <= _FLOAT_MAX:
+        raise ValueError(f"multirangeuniform intervals must run upwards and have a width, got {bounds.tolist()}")
     sizes = bounds[:, 1] - bounds[:, 0]
     cumulative = np.cumsum(sizes / np.cumsum(sizes, dtype=np.float32)[-1], dtype=np.float32)
     random, choice = DotNetRandom(seed), DotNetRandom(seed + 1)
