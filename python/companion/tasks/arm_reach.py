@@ -15,6 +15,8 @@ PHYSICS_STEP_S = 0.005
 MAX_EPISODE_S = 5.0
 SUCCESS_RADIUS_M = 0.02
 HOLD_S = 0.5
+CLOSE_M = 0.1
+"""The last stretch to the target, which the policy sees magnified."""
 MAX_JOINT_STEP_RAD = 0.06
 """Largest joint increment per decision, 1.2 rad/s: two fifths of the joints' limit, for an arm beside people."""
 MAX_LEAD_RAD = 0.15
@@ -164,6 +166,7 @@ class ArmScene:
             "joint_lead": state.command[which] - seen_position,
             "tool_position_base": seen_tool,
             "tool_to_target_base": seen_target - seen_tool,
+            "tool_to_target_close_base": np.clip(seen_target - seen_tool, -CLOSE_M, CLOSE_M),
             "held_s": np.minimum(state.held_s[which, None], HOLD_S),
             "distance": distance,
             "tool_speed": np.linalg.norm(tool_velocity, axis=1, keepdims=True),
@@ -241,6 +244,7 @@ TASK = Task(
         Signal("joint_lead", 6, "rad", "How far the commanded joint positions are ahead of the measured ones."),
         Signal("tool_position_base", 3, "m", "The tool's tip in base_link, from the measured joints."),
         Signal("tool_to_target_base", 3, "m", "From the tool's tip to the target as the camera sees it, in base_link."),
+        Signal("tool_to_target_close_base", 3, "m", "The same, each entry clipped to 0.1 m: fine where it is near."),
         Signal("held_s", 1, "s", "How long the tool has been within the success radius, at most the 0.5 s needed."),
         Signal("previous_action", 6, "1", "The action of the step that just ended."),
         Signal("action_change", 6, "1", "That action less the one before."),
@@ -257,6 +261,7 @@ TASK = Task(
         "joint_lead",
         "tool_position_base",
         "tool_to_target_base",
+        "tool_to_target_close_base",
         "previous_action",
     ),
     action=tuple(
