@@ -67,7 +67,8 @@ def test_two_players_are_one_world(world: Callable[..., UnityWorld]) -> None:
 
     # Copy 2 of each player has a numerically bad episode at its second decision.
     np.testing.assert_array_equal(steps[1].active, [True, True, False] * 2)
-    assert not steps[1].truncated.any() and not len(steps[1].episodes.copy)
+    np.testing.assert_array_equal(steps[1].truncated, [False, False, True] * 2)
+    assert not len(steps[1].episodes.copy)
 
     # Copy 0 succeeds after three decisions, copy 1 is cut off after four.
     np.testing.assert_array_equal(steps[2].terminated, [True, False, False] * 2)
@@ -110,7 +111,7 @@ def test_a_crashed_player_starts_again_within_its_quota(world: Callable[..., Uni
     action = np.ones((3, 2), np.float32)
     assert [one.step(action).active.all() for _ in range(2)] == [True, True]
     crashed = one.step(action)
-    assert not crashed.active.any() and not crashed.terminated.any()
+    assert not crashed.active.any() and not crashed.terminated.any() and crashed.truncated.all()
     np.testing.assert_array_equal(crashed.observation[:, 1], np.zeros(3))
     assert [one.step(action).active.all() for _ in range(2)] == [True, True]
     with pytest.raises(PlayerError, match=r"return code 7.*a wheel fell off.*after 1 restarts"):

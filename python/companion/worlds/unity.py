@@ -211,12 +211,13 @@ class UnityWorld:
             self._temporary_logs.cleanup()
 
     def _collect(self, number: int, worker: "_Worker") -> dict[str, list[float]]:
-        """Take in what a player told; one that went away is started again and tells of no transition."""
+        """Take in what a player told; one that went away is started again, its episodes are cut off and not active."""
         rows = self._slices[number]
         try:
             self._table[rows], statistics = worker.hear()
         except PlayerError as error:
             self._table[rows] = self._restart(number, error)
+            self._table["truncated"][rows] = True
             self._length[rows] = 0
             self._total[rows] = 0.0
             return {}
@@ -255,8 +256,8 @@ class UnityWorld:
         return Step(
             observation=np.ascontiguousarray(table["observation"]),
             reward=np.ascontiguousarray(table["reward"]),
-            terminated=table["terminated"] & active,
-            truncated=table["truncated"] & active,
+            terminated=np.ascontiguousarray(table["terminated"]),
+            truncated=np.ascontiguousarray(table["truncated"]),
             final_observation=np.ascontiguousarray(table["final_observation"]),
             active=active.copy(),
             episodes=episodes,
