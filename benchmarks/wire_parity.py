@@ -102,7 +102,7 @@ class _Wire:
             return 0.0
         columns = {"Environment/Success": expected.episodes.success.astype(np.float32)}
         columns |= {f"Reward/{name}": values for name, values in expected.episodes.terms.items()}
-        columns |= {f"Metric/{name}": values for name, values in expected.episodes.metrics.items()}
+        columns |= {f"Metrics/{name}": values for name, values in expected.episodes.metrics.items()}
         return max(_difference(np.array([value for value, _ in said[key]]), column) for key, column in columns.items())
 
 

@@ -56,7 +56,7 @@ def test_a_task_is_announced_under_ml_agents_names() -> None:
     assert behavior.name == "ArmReach?team=0"
     assert (behavior.observation_size, behavior.action_size) == (TASK.layout.size, 6)
     keys = player.statistics_of(TASK, load_recipe(TASK, "full"))
-    assert {"Environment/Success", "Reward/reached", "Reward Raw/reached", "Metric/distance"} <= set(keys)
+    assert {"Environment/Success", "Reward/reached", "RewardRaw/reached", "Metrics/distance"} <= set(keys)
 
 
 def test_drawn_perturbations_stay_within_what_may_be_set(caplog: pytest.LogCaptureFixture) -> None:
