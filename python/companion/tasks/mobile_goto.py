@@ -352,13 +352,21 @@ def _furniture_xml(index: int) -> str:
 
 
 def _person_xml(index: int) -> str:
+    """A person: the upright hull that scanner and robot meet, and the figure that is drawn in its place."""
+    legs = "".join(
+        f'<geom class="visual" type="capsule" fromto="{toe} {side} 0.07 0 {side} 0.78" size="0.07" '
+        f'rgba="0.22 0.24 0.30 1"/>'
+        for toe, side in ((0.09, 0.085), (-0.06, -0.085))
+    )
     return f"""
     <body name="person{index}" mocap="true">
       <geom class="solid" name="person{index}" type="capsule" fromto="0 0 {RADIUS_M} 0 0 {HEIGHT_M - 0.35}"
-        size="{RADIUS_M}" rgba="{_CLOTHES_COLOURS[index]}"/>
-      <geom class="visual" type="sphere" size="0.12" pos="0 0 {HEIGHT_M - 0.06}" rgba="0.90 0.74 0.62 1"/>
-      <geom class="visual" type="sphere" size="0.124" pos="-0.015 0 {HEIGHT_M - 0.04}" rgba="0.82 0.82 0.84 1"/>
-      <geom class="visual" type="box" size="0.02 0.1 0.03" pos="0.19 0 {HEIGHT_M - 0.5}" rgba="0.95 0.95 0.9 1"/>
+        size="{RADIUS_M}" group="3"/>
+      {legs}
+      <geom class="visual" type="ellipsoid" size="0.14 0.2 0.36" pos="0 0 {HEIGHT_M - 0.58}"
+        rgba="{_CLOTHES_COLOURS[index]}"/>
+      <geom class="visual" type="ellipsoid" size="0.095 0.08 0.12" pos="0.01 0 {HEIGHT_M - 0.12}"
+        rgba="0.90 0.74 0.62 1"/>
     </body>"""
 
 
