@@ -28,6 +28,8 @@ FOLDER = Path("docs/pictures")
 WIDTH, HEIGHT = 800, 560
 SUPERSAMPLING = 3
 """Pictures are drawn this much larger and averaged down: smooth edges whatever the driver offers."""
+SMOOTHING = 10
+"""Updates that a learning curve is averaged over; thin lines show each one."""
 CURVES = "learning_curves.png"
 SUCCESS, RETURN, ELAPSED = "Environment/Success", "Environment/Cumulative Reward", "Time/Elapsed"
 
@@ -129,8 +131,9 @@ def draw_curves(runs: Sequence[Path], path: Path) -> None:
     for run in runs:
         curve = metrics(run)
         minutes = column(curve, ELAPSED) / 60
-        left.plot(minutes, 100 * column(curve, SUCCESS), label=run.name)
-        right.plot(minutes, column(curve, RETURN), label=run.name)
+        for axes, values in ((left, 100 * column(curve, SUCCESS)), (right, column(curve, RETURN))):
+            (line,) = axes.plot(minutes, smooth(values), label=run.name)
+            axes.plot(minutes, values, color=line.get_color(), alpha=0.2)
     left.axhline(95, color="grey", linewidth=0.8, linestyle=":")
     left.set(xlabel="training time, min", ylabel="success while exploring, %", ylim=(0, 100))
     right.set(xlabel="training time, min", ylabel="return per episode")
@@ -160,6 +163,14 @@ def metrics(run: Path) -> list[dict[str, Any]]:
 def column(lines: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float64]:
     """One figure of every line."""
     return np.array([line[name] for line in lines], np.float64)
+
+
+def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Each value averaged with those before it, up to `SMOOTHING` in all."""
+    sums = np.concatenate(([0.0], values.cumsum()))
+    last = np.arange(1, len(values) + 1)
+    first = np.maximum(last - SMOOTHING, 0)
+    return (sums[last] - sums[first]) / (last - first)
 
 
 def main() -> int:
