@@ -6,6 +6,7 @@ PYTHON ?=
 TORCH ?= auto
 TASKS ?= arm_reach mobile_goto
 ARGS ?=
+BENCHES ?= simulator training wire wire_parity
 
 BOOT := $(or $(PYTHON),python3)
 BIN := .venv/bin
@@ -13,7 +14,7 @@ BIN := .venv/bin
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint format bench doctor clean
+.PHONY: help setup train test lint format bench pictures doctor clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -38,8 +39,12 @@ format: setup  ## put the style right where a tool can
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: setup  ## run every benchmark; results go to benchmarks/
-	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script $(ARGS); done
+bench: setup  ## run the benchmarks that take minutes together; one JSON object per line
+	@set -e; for name in $(BENCHES); do echo "# $$name" >&2; $(BIN)/python benchmarks/$$name.py; done
+
+pictures: setup  ## draw the README's pictures anew; the curves are those of runs/
+	@$(BIN)/python benchmarks/pictures.py robots
+	@$(BIN)/python benchmarks/pictures.py curves
 
 doctor: setup  ## say what of this installation works, and how to fix what does not
 	@$(BIN)/companion doctor
