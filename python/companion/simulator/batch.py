@@ -97,7 +97,7 @@ class Simulator:
         self._random = np.random.default_rng(seed)
 
     def set_perturbation(self, name: str, draw: Draw) -> None:
-        """From now on `draw(n)` gives this perturbation's value for each of the n episodes that start."""
+        """From now on `draw(n)` gives this perturbation in each of n starting episodes, cut to what is allowed."""
         self.task.perturbation(name)
         self._draws[name] = draw
 
@@ -303,9 +303,9 @@ class Simulator:
             self._scan(mask)
 
     def _drawn(self, name: str, count: int) -> Floats:
-        if name in self._draws:
-            return np.asarray(self._draws[name](count), np.float64)
         entry = self.task.perturbation(name)
+        if name in self._draws:
+            return np.clip(np.asarray(self._draws[name](count), np.float64), *entry.allowed)
         if entry.is_integer:
             return self._random.integers(int(entry.low), int(entry.high) + 1, count).astype(np.float64)
         return self._random.uniform(entry.low, entry.high, count)
