@@ -33,6 +33,8 @@ SHOULDER_CLEARANCE_M = 0.34
 """Targets nearer to the shoulder than this would fold the arm onto itself."""
 SHOULDER_REACH_M = 0.80
 
+MOMENT_S = 1e-4
+"""The tool's speed is its way in so short a time at the joints' present speeds."""
 _LINKS = tuple(f"link{index}" for index in range(1, 7))
 
 
@@ -147,7 +149,9 @@ class ArmScene:
         position, velocity = physics.position[which], physics.velocity[which]
         noise = state.encoder_noise_rad[which, None]
         seen_position = position + noise * random.standard_normal(position.shape)
-        tool, seen_tool = ur5e.tool_position_base(position), ur5e.tool_position_base(seen_position)
+        tool, seen_tool, tool_soon = np.split(
+            ur5e.tool_position_base(np.concatenate((position, seen_position, position + MOMENT_S * velocity))), 3
+        )
         target = state.target_base_m[which]
         seen_target = (
             target
@@ -155,8 +159,6 @@ class ArmScene:
             + state.target_noise_m[which, None] * random.standard_normal(target.shape)
         )
         distance = np.linalg.norm(target - tool, axis=1, keepdims=True)
-        moment = 1e-4
-        tool_velocity = (ur5e.tool_position_base(position + moment * velocity) - tool) / moment
         self._count_hold(which, distance[:, 0])
         sensor = physics.sensor[which]
         torque = sensor[:, -1, 1:7]
@@ -169,7 +171,7 @@ class ArmScene:
             "tool_to_target_close_base": np.clip(seen_target - seen_tool, -CLOSE_M, CLOSE_M),
             "held_s": np.minimum(state.held_s[which, None], HOLD_S),
             "distance": distance,
-            "tool_speed": np.linalg.norm(tool_velocity, axis=1, keepdims=True),
+            "tool_speed": np.linalg.norm(tool_soon - tool, axis=1, keepdims=True) / MOMENT_S,
             "joint_speed": np.abs(velocity),
             "power": np.abs(torque * velocity).sum(axis=1, keepdims=True),
             "contact": (sensor[:, :, 0].max(axis=1, keepdims=True) > 0).astype(np.float64),

@@ -1,5 +1,6 @@
 """mobile_goto: a TurtleBot3 drives to a goal in a furnished room in which people walk about."""
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -176,7 +177,8 @@ class MobileScene:
         lost |= (seen < _BOT.lidar_min_m) | (seen > _BOT.lidar_max_m)
         seen[lost] = _BOT.lidar_max_m
         rays = RAYS // BEAMS
-        pooled = np.roll(seen, rays // 2, axis=1).reshape(len(which), BEAMS, rays).min(axis=2)
+        turned = np.roll(seen, rays // 2, axis=1)
+        pooled = functools.reduce(np.minimum, (turned[:, ray::rays] for ray in range(rays)))
         first = (state.scan_age_s[which] < 0)[:, None]
         state.scan_before[which] = np.where(first, pooled, state.scan[which])
         state.scan[which] = pooled
