@@ -16,6 +16,7 @@ import onnx
 import onnxruntime
 import pytest
 
+from companion import tasks
 from companion.cli._run_directory import read_record
 from companion.cli.main import main
 from companion.deploy.actor import OnnxActor
@@ -67,14 +68,14 @@ def test_a_run_directory_holds_everything(trained: Path) -> None:
 def test_the_card_tells_what_was_trained(trained: Path) -> None:
     card = OnnxActor(trained / "models" / "arm_reach.onnx").card
     assert (card.robot, card.task, card.behavior) == ("ur5e", "arm_reach", "ArmReach")
-    assert card.layout.size == 30 and len(card.action) == 6
+    assert card.layout == tasks.load("arm_reach").layout and len(card.action) == 6
     assert card.latency_s == (0.0, pytest.approx(0.1))
     assert card.robot_facts["joint_names"][0] == "shoulder_pan_joint"
     assert card.provenance.steps == 512 and card.provenance.seed == 3
     assert card.provenance.config["hidden_sizes"] == [16]
     assert card.recipe.name == "full" and len(card.recipe.hash) == 64
     assert card.evaluation is not None and card.evaluation["episodes"] == 4
-    assert card.observation_range is not None and len(card.observation_range.low) == 30
+    assert card.observation_range is not None and len(card.observation_range.low) == card.layout.size
     assert len(card.golden.observation) == 16
 
 
@@ -118,7 +119,7 @@ def test_export_for_both_ends(trained: Path, tmp_path: Path, companion: Companio
     robot, unity = tmp_path / "deep" / "robot.onnx", tmp_path / "unity.onnx"
     assert companion("export", trained / "run", "--output", robot).code == 0
     assert companion("export", trained / "run", "--format", "unity", "--output", unity).code == 0
-    observation = np.random.default_rng(0).normal(size=(5, 30)).astype(np.float32)
+    observation = np.random.default_rng(0).normal(size=(5, tasks.load("arm_reach").layout.size)).astype(np.float32)
     session = onnxruntime.InferenceSession(str(unity), providers=["CPUExecutionProvider"])
     action = session.run(["deterministic_continuous_actions"], {"obs_0": observation})[0]
     assert action == pytest.approx(OnnxActor(robot).act(observation), abs=1e-5)
