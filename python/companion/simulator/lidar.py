@@ -31,7 +31,7 @@ class LidarScanner:
         threads: rollout.Rollout,
     ) -> None:
         self.lidar = lidar
-        model, self._robot = scan_model(mjcf, lidar)
+        model = scan_model(mjcf, lidar)
         self.models = CopiedModels(model, copies)
         self._data = make_data(model)
         self._rollout = threads
@@ -72,8 +72,12 @@ class LidarScanner:
         return np.where(ranges < 0, self.lidar.max_m, ranges)
 
 
-def scan_model(mjcf: str, lidar: Lidar) -> tuple[mujoco.MjModel, int]:
-    """The model to cast rays in, and the robot's row among its mocap bodies, which is the last."""
+def scan_model(mjcf: str, lidar: Lidar) -> mujoco.MjModel:
+    """The model to cast rays in; the robot is the last of its mocap bodies.
+
+    Raises:
+        ValueError: if a mocap body of the scene stands after the robot.
+    """
     spec = mujoco.MjSpec.from_string(mjcf)
     robot, mount = spec.body("robot"), spec.site(lidar.site)
     for element in [*spec.actuators, *spec.sensors, *robot.joints]:
@@ -97,7 +101,7 @@ def scan_model(mjcf: str, lidar: Lidar) -> tuple[mujoco.MjModel, int]:
     row = int(model.body_mocapid[model.body("robot").id])
     if row != model.nmocap - 1:
         raise ValueError("the body 'robot' must stand after every mocap body of the scene")
-    return model, row
+    return model
 
 
 def _looking(angle_rad: float) -> list[float]:

@@ -54,8 +54,9 @@ class Metric:
     name: str
     unit: str
     description: str
-    how: Literal["last", "mean", "sum", "max", "min"] = "mean"
-    """How the signal of the same name becomes one number per episode."""
+    how: Literal["last", "mean", "mean_size", "sum", "max", "min"] = "mean"
+    """How the signal of the same name, of one entry, becomes one number per episode; `mean_size` is the mean over
+    steps and any number of entries, without their signs."""
 
 
 @dataclass(frozen=True)

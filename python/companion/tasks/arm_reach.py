@@ -285,7 +285,7 @@ TASK = Task(
         Metric("distance", "m", "Distance to the target at the end.", "last"),
         Metric("contact", "1", "Episodes that ended by touching itself or the table.", "max"),
         Metric("tool_speed", "m/s", "Mean speed of the tool's tip."),
-        Metric("action_change", "1", "Mean change of the action from step to step: smoothness."),
+        Metric("action_change", "1", "Mean change of the action from step to step: smoothness.", "mean_size"),
         Metric("power", "W", "Mean mechanical power: energy per second."),
     ),
     make_scene=ArmScene,

@@ -448,7 +448,7 @@ TASK = Task(
         Metric("contact_person_walked_in", "1", "Of these, the person was closing in faster than the robot.", "max"),
         Metric("clearance", "m", "Nearest that the robot came to anything.", "min"),
         Metric("speed", "m/s", "Mean forward speed."),
-        Metric("action_change", "1", "Mean change of the action from step to step: smoothness."),
+        Metric("action_change", "1", "Mean change of the action from step to step: smoothness.", "mean_size"),
         Metric("power", "W", "Mean mechanical power: energy per second."),
     ),
     make_scene=MobileScene,

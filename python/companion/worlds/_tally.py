@@ -56,7 +56,9 @@ class Tally:
             terms={name: weighted[:, column].astype(np.float32) for column, name in enumerate(self._terms)},
             raw_terms={name: raw[:, column].astype(np.float32) for column, name in enumerate(self._terms)},
             metrics={
-                metric.name: (self._metric[which, column] / (steps if metric.how == "mean" else 1)).astype(np.float32)
+                metric.name: (
+                    self._metric[which, column] / (steps if metric.how in ("mean", "mean_size") else 1)
+                ).astype(np.float32)
                 for column, metric in enumerate(self._metrics)
             },
         )
@@ -72,12 +74,12 @@ class Tally:
 
 
 _ARRAYS = ("_total", "_raw", "_weighted", "_metric")
-_START = {"last": 0.0, "mean": 0.0, "sum": 0.0, "max": -np.inf, "min": np.inf}
+_START = {"last": 0.0, "mean": 0.0, "mean_size": 0.0, "sum": 0.0, "max": -np.inf, "min": np.inf}
 
 
 def _take(column: NDArray[np.float64], metric: Metric, signal: NDArray[Any]) -> None:
-    """Put a step's signal, averaged over its size entries' magnitudes where it has several, into a metric's column."""
-    value = signal[:, 0] if signal.shape[1] == 1 else np.abs(signal).mean(axis=1)
+    """Put a step's signal into a metric's column."""
+    value = np.abs(signal).mean(axis=1) if metric.how == "mean_size" else signal[:, 0]
     if metric.how == "last":
         column[:] = value
     elif metric.how == "max":
