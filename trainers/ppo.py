@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from trainers.common import checkpoint
 from trainers.common.config import Between, Count, Fraction, NotNegative, Positive, check
 from trainers.common.config import config_from as _config_from
+from trainers.common.distributions import gaussian_entropy, gaussian_kl, gaussian_log_density, log_probability
 from trainers.common.episodes import EpisodeStatistics
 from trainers.common.networks import Activation, Actor, Critic, mlp
 from trainers.common.normaliser import Normaliser
@@ -146,28 +147,6 @@ def adapted_rate(rate: float, kl: float, target_kl: float) -> float:
 def value_loss(value: Tensor, target: Tensor) -> Tensor:
     """L_v: half the mean squared error."""
     return 0.5 * (value - target).square().mean()
-
-
-def log_probability(action: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
-    """Ln π(a) of a diagonal Gaussian, summed over the action's entries."""
-    return gaussian_log_density((action - mean) * (-log_std).exp(), log_std)
-
-
-def gaussian_log_density(noise: Tensor, log_std: Tensor) -> Tensor:
-    """Ln π of mean + std x noise, summed over the last axis."""
-    return -0.5 * noise.square().sum(-1) - log_std.sum() - 0.5 * math.log(2 * math.pi) * noise.shape[-1]
-
-
-def gaussian_entropy(log_std: Tensor) -> Tensor:
-    """H of a diagonal Gaussian, in nats."""
-    return (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum()
-
-
-def gaussian_kl(old_mean: Tensor, old_log_std: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
-    """KL(old ‖ new) of diagonal Gaussians, summed over the action's entries."""
-    old_variance, half_precision = (2 * old_log_std).exp(), 0.5 * (-2 * log_std).exp()
-    spread = (log_std - old_log_std - 0.5 + old_variance * half_precision).sum()
-    return spread + ((old_mean - mean).square() * half_precision).sum(-1)
 
 
 # The learner

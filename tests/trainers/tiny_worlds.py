@@ -39,6 +39,8 @@ class PointMass:
 
     observation_size = 2
     action_size = 1
+    discrete_branches: tuple[int, ...] = ()
+    action_mask = None
     time_limit = 40
 
     def __init__(self, num_envs: int, seed: int) -> None:
@@ -104,6 +106,8 @@ class Bandit:
 
     observation_size = 2
     action_size = 1
+    discrete_branches: tuple[int, ...] = ()
+    action_mask = None
 
     def __init__(self, num_envs: int, seed: int) -> None:
         self.num_envs = num_envs
@@ -144,6 +148,8 @@ class TwoRooms:
 
     observation_size = 1
     action_size = 1
+    discrete_branches: tuple[int, ...] = ()
+    action_mask = None
 
     def __init__(self, num_envs: int, *, cut_off: bool) -> None:
         self.num_envs = num_envs

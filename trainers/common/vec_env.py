@@ -67,7 +67,20 @@ class VecEnv(Protocol):
     def observation_size(self) -> int: ...
     @property
     def action_size(self) -> int:
-        """Entries of the continuous action, each in [-1, 1]."""
+        """Columns of an action: continuous entries, each in [-1, 1], then one per branch with the number chosen."""
+        ...
+
+    @property
+    def discrete_branches(self) -> tuple[int, ...]:
+        """How many choices each discrete branch of the action has; () where the action is continuous only."""
+        ...
+
+    @property
+    def action_mask(self) -> NDArray[np.bool_] | None:
+        """Which choices are open now, `[num_envs, sum(discrete_branches)]`, True is open; None where all always are.
+
+        It belongs to the observation that `reset`, `step` or `set_state` gave last.
+        """
         ...
 
     def reset(self, seed: int) -> NDArray[np.float32]:

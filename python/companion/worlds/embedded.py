@@ -65,6 +65,16 @@ class EmbeddedWorld:
         return len(self.task.action)
 
     @property
+    def discrete_branches(self) -> tuple[int, ...]:
+        """None: robots move continuously."""
+        return ()
+
+    @property
+    def action_mask(self) -> None:
+        """None: there are no choices to close."""
+        return
+
+    @property
     def simulator(self) -> Simulator:
         """What steps the copies, for rendering and recording."""
         return self._simulator

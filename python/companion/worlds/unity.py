@@ -146,6 +146,8 @@ class UnityWorld:
         """ML-Agents' name of what is driven."""
         self.observation_size = first.observation_size
         self.action_size = first.action_size
+        self.discrete_branches: tuple[int, ...] = ()
+        self.action_mask: NDArray[np.bool_] | None = None
         self.num_envs = sum(shape.rows for shape in shapes)
         ends = np.cumsum([shape.rows for shape in shapes])
         self._slices = [slice(int(end) - shape.rows, int(end)) for end, shape in zip(ends, shapes, strict=True)]
