@@ -180,3 +180,14 @@ def test_people_walk_at_their_speed_and_not_through_furniture() -> None:
     assert 0.25 < np.mean(speeds) < 0.6
     assert np.mean(np.array(inside) > 0) > 0.995, "a person's middle is never inside a piece"
     assert np.mean(np.array(inside) > _people.RADIUS_M - 0.05) > 0.97
+
+
+def test_motions_are_distinct_actions_and_turns_mirror_each_other() -> None:
+    table = TASK.motion_table()
+    assert table.shape == (7, len(TASK.action)) and np.abs(table).max() <= 1
+    assert len(np.unique(table, axis=0)) == len(table)
+    by_name = {motion.name: TASK.command(np.array(motion.action)) for motion in TASK.motions}
+    for left in [name for name in by_name if name.endswith("left")]:
+        assert np.array_equal(by_name[left] * [1, -1], by_name[left.replace("left", "right")])
+    assert np.array_equal(by_name["stand"], [0, 0])
+    assert by_name["ahead"] == pytest.approx([turtlebot3.ROBOT.max_forward_speed_mps, 0])

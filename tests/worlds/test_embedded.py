@@ -135,3 +135,37 @@ def test_a_wrong_action_is_refused(action: np.ndarray) -> None:
     world.reset(0)
     with pytest.raises(ValueError, match="must be finite and of shape"):
         world.step(action)
+
+
+def test_a_discrete_action_is_the_motion_of_its_number() -> None:
+    discrete, continuous = make("mobile_goto", discrete=True), make("mobile_goto")
+    assert (discrete.action_size, discrete.discrete_branches, discrete.action_mask) == (1, (7,), None)
+    assert (continuous.action_size, continuous.discrete_branches) == (2, ())
+    ahead, bend_left, turn_right = (
+        [motion.name for motion in discrete.task.motions].index(name) for name in ("ahead", "bend_left", "turn_right")
+    )
+    chosen = np.array([ahead, bend_left, turn_right, ahead, ahead, bend_left, turn_right, ahead], np.float32)[:, None]
+    action = {ahead: (1.0, 0.0), bend_left: (1.0, 0.5), turn_right: (-1.0, -1.0)}
+    same = np.array([action[int(number)] for number in chosen[:, 0]], np.float32)
+    discrete.reset(5)
+    continuous.reset(5)
+    for _ in range(30):
+        first, second = discrete.step(chosen), continuous.step(same)
+        assert np.array_equal(first.observation, second.observation)
+        assert np.array_equal(first.reward, second.reward)
+    went_on = ~(first.terminated | first.truncated)
+    seen = first.observation[:, discrete.task.layout.where("previous_action")]
+    assert np.array_equal(seen[went_on], same[went_on]), "the policy sees what the robot was asked for"
+
+
+@pytest.mark.parametrize("number", [-1.0, 7.0, 2.5])
+def test_a_number_of_no_motion_is_refused(number: float) -> None:
+    world = make("mobile_goto", discrete=True)
+    world.reset(0)
+    with pytest.raises(ValueError, match="is no motion; choose whole numbers from 0 to 6"):
+        world.step(np.full((8, 1), number, np.float32))
+
+
+def test_a_task_without_motions_has_no_discrete_actions() -> None:
+    with pytest.raises(ValueError, match="task 'arm_reach' has no motions"):
+        make("arm_reach", discrete=True)

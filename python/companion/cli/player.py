@@ -57,6 +57,12 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--task", default="arm_reach", help="what to play (see `companion tasks`)")
     parser.add_argument("--copies", type=int, default=64, help="copies per training area (%(default)s)")
     parser.add_argument("--recipe", default="full", help="reward recipe: a name or a file (%(default)s)")
+    parser.add_argument(
+        "--actions",
+        choices=("continuous", "discrete"),
+        default="continuous",
+        help="discrete: choose from the task's motions",
+    )
     parser.add_argument("--seed", type=int, help="overrides the trainer's seed")
     parser.add_argument("--threads", type=int, help="physics threads (all cores)")
     parser.add_argument("--discount", type=float, default=0.99, help="the learner's, for potential terms (%(default)s)")
@@ -98,6 +104,7 @@ def _role(settings: argparse.Namespace) -> Role:
     task = load(settings.task)
     recipe = load_recipe(task, settings.recipe)
     overrides = _overrides(task, settings.set)
+    is_discrete = settings.actions == "discrete"
 
     def make(copies: int, seed: int) -> Playable:
         return _PlayedWorld(
@@ -108,10 +115,11 @@ def _role(settings: argparse.Namespace) -> Role:
             seed=seed,
             threads=settings.threads,
             overrides=overrides,
+            discrete=is_discrete,
         )
 
     statistics = () if settings.no_statistics else statistics_of(task, recipe)
-    return Role(behavior_of(task), settings.copies, make, settings.seed, statistics)
+    return Role(behavior_of(task, is_discrete), settings.copies, make, settings.seed, statistics)
 
 
 class _PlayedWorld(EmbeddedWorld):
@@ -142,10 +150,18 @@ def within(entry: Perturbation, draw: Draw) -> Draw:
     return bounded
 
 
-def behavior_of(task: Task) -> Behavior:
-    """A task as ML-Agents knows it."""
+def behavior_of(task: Task, discrete: bool = False) -> Behavior:
+    """A task as ML-Agents knows it; with discrete actions, one branch of the task's motions.
+
+    Raises:
+        ValueError: if the task has no motions to choose from.
+    """
+    name, size = f"{task.behavior_name}?team=0", task.layout.size
+    if discrete:
+        branches = (len(task.motion_table()),)
+        return Behavior(name, size, 1, "observation", ("motion",), branches)
     actions = tuple(entry.name for entry in task.action)
-    return Behavior(f"{task.behavior_name}?team=0", task.layout.size, len(actions), "observation", actions)
+    return Behavior(name, size, len(actions), "observation", actions)
 
 
 def statistics_of(task: Task, recipe: Recipe) -> tuple[str, ...]:

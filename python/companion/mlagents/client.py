@@ -22,7 +22,7 @@ _LOOPBACK = ("127.0.0.1", "[::1]")
 
 
 class FastEnvironment(UnityEnvironment):
-    """A `UnityEnvironment` for many agents with continuous actions; listens on the loopback only."""
+    """A `UnityEnvironment` for many agents; listens on the loopback only."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         """As `UnityEnvironment`, but one that fails leaves neither a player nor a listening port behind."""
@@ -40,9 +40,7 @@ class FastEnvironment(UnityEnvironment):
 
     def _generate_step_input(self, vector_action: Mapping[str, ActionTuple]) -> Any:
         """The stock client's message, its actions written as one table."""
-        if any(action.discrete.size for action in vector_action.values()):
-            return super()._generate_step_input(dict(vector_action))
-        tables = {name: action.continuous for name, action in vector_action.items() if len(self._env_state[name][0])}
+        tables = {name: action for name, action in vector_action.items() if len(self._env_state[name][0])}
         wanted = UnityMessageProto()
         wanted.unity_input.rl_input.command = STEP
         wanted.unity_input.rl_input.side_channel = bytes(self._side_channel_manager.generate_side_channel_messages())

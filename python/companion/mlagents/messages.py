@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from companion.mlagents.side_channels import WireError
-from companion.mlagents.stock import UnityMessageProto
+from companion.mlagents.stock import ActionTuple, UnityMessageProto
 
 API_VERSION = "1.5.0"
 MESSAGE_LIMIT = 4 * 1024 * 1024
@@ -25,14 +25,17 @@ _OK = 200
 
 @dataclass(frozen=True)
 class Behavior:
-    """One behaviour as it is announced to a trainer: a vector observation and continuous actions."""
+    """One behaviour as it is announced to a trainer: a vector observation and its actions."""
 
     name: str
     """ML-Agents' full name, `Name?team=0`."""
     observation_size: int
     action_size: int
+    """Columns of an action: continuous ones, then one per discrete branch."""
     observation_name: str = "observation"
     action_names: tuple[str, ...] = ()
+    discrete_branches: tuple[int, ...] = ()
+    """Choices of each branch."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,11 @@ class AgentTable:
         count = len(agents.id)
         table = np.empty((count, len(self._template)), np.uint8)
         table[:] = self._template
-        table[:, self._reward] = _as_bytes(agents.reward, "<f4", (count, 1))
+        table[:, self._reward] = _as_bytes(agents.reward[:, None], "<f4")
         table[:, self._done] = agents.done
         table[:, self._max_step] = agents.max_step_reached
-        table[:, self._id] = _varint_columns(agents.id)
-        table[:, self._data] = _as_bytes(agents.observation, "<f4", (count, self._observation_size))
+        table[:, self._id] = _varint_columns(agents.id, 5)
+        table[:, self._data] = _as_bytes(agents.observation, "<f4")
         return table.tobytes()
 
 
@@ -113,7 +116,9 @@ def announcement(behaviors: Sequence[Behavior]) -> bytes:
         parameters = message.unity_output.rl_initialization_output.brain_parameters.add()
         parameters.brain_name = behavior.name
         parameters.is_training = True
-        parameters.action_spec.num_continuous_actions = behavior.action_size
+        parameters.action_spec.num_continuous_actions = behavior.action_size - len(behavior.discrete_branches)
+        parameters.action_spec.num_discrete_actions = len(behavior.discrete_branches)
+        parameters.action_spec.discrete_branch_sizes.extend(behavior.discrete_branches)
         parameters.action_spec.action_descriptions.extend(behavior.action_names)
     return message.unity_output.SerializeToString()
 
@@ -125,62 +130,90 @@ def output(records: Mapping[str, bytes], side_channel: bytes = b"", announced: b
     return _message(1, _integer(1, _OK)) + _message(2, _message(1, b"".join(rl_output)) + announced)
 
 
-def step_input(actions: Mapping[str, NDArray[np.float32]]) -> bytes:
-    """A UnityInput that holds each behaviour's continuous actions `[agents, n]`, written as the stock client does."""
-    return _message(1, b"".join(_behavior_actions(name, table) for name, table in actions.items()))
+def step_input(actions: Mapping[str, ActionTuple]) -> bytes:
+    """A UnityInput that holds each behaviour's actions, one row per agent, as the stock client writes them."""
+    return _message(1, b"".join(_behavior_actions(name, action) for name, action in actions.items()))
 
 
-def _behavior_actions(name: str, table: NDArray[np.float32]) -> bytes:
-    numbers = bytes(4 * table.shape[1])
-    item = np.frombuffer(_message(1, _message(1, numbers) + _message(6, numbers)), np.uint8)
-    rows = np.empty((len(table), len(item)), np.uint8)
-    rows[:] = item
-    block = len(_message(6, numbers))
-    for end in (len(item) - block, len(item)):
-        rows[:, end - len(numbers) : end] = _as_bytes(table, "<f4", table.shape)
+def _behavior_actions(name: str, action: ActionTuple) -> bytes:
+    continuous, discrete = action.continuous, action.discrete
+    width = _varint_width(int(discrete.max(initial=0)))
+    item = _ActionItem(continuous.shape[1], discrete.shape[1], width)
+    rows = np.empty((len(continuous), len(item.template)), np.uint8)
+    rows[:] = item.template
+    rows[:, item.repeated] = _as_bytes(np.concatenate((continuous, discrete), axis=1), "<f4")
+    rows[:, item.continuous] = _as_bytes(continuous, "<f4")
+    rows[:, item.discrete] = _varint_columns(discrete, width).reshape(len(rows), -1)
     return _message(1, _message(1, name.encode()) + _message(2, rows.tobytes()))
 
 
-def actions(listed: Any, agents: int, action_size: int) -> NDArray[np.float32]:
-    """The continuous actions `[agents, action_size]` of a ListAgentActionProto.
+class _ActionItem:
+    """The bytes of one agent's action in the stock client's order, and where its numbers stand in them.
+
+    It writes each action twice: all numbers as floats (`vector_actions_deprecated` 1), then the continuous ones
+    (`continuous_actions` 6) and the discrete ones (`discrete_actions` 7, here varints of one width).
+    """
+
+    def __init__(self, continuous: int, discrete: int, width: int = 1) -> None:
+        sizes = (4 * (continuous + discrete), 4 * continuous, width * discrete)
+        fields = [_message(field, bytes(size)) if size else b"" for field, size in zip((1, 6, 7), sizes, strict=True)]
+        content = b"".join(fields)
+        item = _message(1, content)
+        self.template = np.frombuffer(item, np.uint8)
+        ends = len(item) - len(content) + np.cumsum([len(field) for field in fields])
+        self.repeated, self.continuous, self.discrete = (
+            slice(int(end) - size, int(end)) for end, size in zip(ends, sizes, strict=True)
+        )
+
+
+def actions(listed: Any, agents: int, action_size: int, branches: tuple[int, ...] = ()) -> NDArray[np.float32]:
+    """The actions `[agents, action_size]` of a ListAgentActionProto: continuous ones, then the number of each branch.
 
     Raises:
-        WireError: if there are not as many agents or numbers as decisions were asked for, or a number is not finite.
+        WireError: if there are not as many agents or numbers as decisions were asked for, or a number is not finite
+            or no choice of its branch.
     """
     values = listed.value
     if len(values) != agents:
         raise WireError(f"{len(values)} actions came for {agents} agents that asked for a decision")
-    table = _uniform_actions(listed.SerializeToString(), agents, action_size)
+    continuous = action_size - len(branches)
+    table = _uniform_actions(listed.SerializeToString(), agents, continuous, len(branches))
     if table is None:
-        rows = [list(value.continuous_actions) for value in values]
-        wrong = next((len(row) for row in rows if len(row) != action_size), None)
-        if wrong is not None:
-            raise WireError(f"an action has {wrong} continuous numbers, this behaviour has {action_size}")
-        table = np.array(rows, np.float32)
+        _check_count("continuous", [len(value.continuous_actions) for value in values], continuous)
+        _check_count("discrete", [len(value.discrete_actions) for value in values], len(branches))
+        rows = [[*value.continuous_actions, *value.discrete_actions] for value in values]
+        table = np.array(rows, np.float32).reshape(agents, action_size)
     if not np.isfinite(table).all():
         agent, entry = np.argwhere(~np.isfinite(table))[0]
         raise WireError(f"action {entry} of agent {agent} is {table[agent, entry]}; the trainer's policy has diverged")
+    for branch, choices in enumerate(branches):
+        chosen = table[:, continuous + branch]
+        wrong = (chosen < 0) | (chosen >= choices)
+        if wrong.any():
+            raise WireError(f"choice {chosen[wrong][0]:g} came for branch {branch}, which has 0 to {choices - 1}")
     return table
 
 
-def _uniform_actions(data: bytes, agents: int, action_size: int) -> NDArray[np.float32] | None:
-    """The actions, if every item has the layout in which the stock client writes them, else None.
+def _check_count(kind: str, counts: list[int], expected: int) -> None:
+    wrong = next((count for count in counts if count != expected), None)
+    if wrong is not None:
+        raise WireError(f"an action has {wrong} {kind} numbers, this behaviour has {expected}")
 
-    It writes each action twice (`vector_actions_deprecated` 1, `continuous_actions` 6), so that all items are equally
-    long and begin their numbers at the same place.
-    """
-    numbers = bytes(4 * action_size)
-    item = np.frombuffer(_message(1, _message(1, numbers) + _message(6, numbers)), np.uint8)
-    if len(data) != agents * len(item):
+
+def _uniform_actions(data: bytes, agents: int, continuous: int, discrete: int) -> NDArray[np.float32] | None:
+    """The actions, if every item has the layout in which the stock client writes them, else None."""
+    item = _ActionItem(continuous, discrete)
+    if len(data) != agents * len(item.template):
         return None
-    table = np.frombuffer(data, np.uint8).reshape(agents, len(item))
-    block = len(_message(6, numbers))
-    framing = np.ones(len(item), bool)
-    for end in (len(item) - block, len(item)):
-        framing[end - len(numbers) : end] = False
-    if not (table[:, framing] == item[framing]).all():
+    table = np.frombuffer(data, np.uint8).reshape(agents, len(item.template))
+    framing = np.ones(len(item.template), bool)
+    for numbers in (item.repeated, item.continuous, item.discrete):
+        framing[numbers] = False
+    chosen = table[:, item.discrete]
+    if not (table[:, framing] == item.template[framing]).all() or (chosen > 0x7F).any():
         return None
-    return np.ascontiguousarray(table[:, len(item) - len(numbers) :]).view("<f4")
+    found = np.ascontiguousarray(table[:, item.continuous]).view("<f4")
+    return np.concatenate((found, chosen), axis=1, dtype=np.float32) if discrete else found
 
 
 def _tag(field: int, wire_type: int) -> bytes:
@@ -211,12 +244,17 @@ def _fixed_varint(value: int) -> bytes:
     return bytes(value >> 7 * place & 0x7F | (0x80 if place < 4 else 0) for place in range(5))
 
 
-def _varint_columns(values: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """`_fixed_varint` of many values, `[count, 5]`."""
-    places = np.arange(5)
-    return ((values[:, None] >> 7 * places & 0x7F) | np.where(places < 4, 0x80, 0)).astype(np.uint8)
+def _varint_columns(values: NDArray[Any], width: int) -> NDArray[np.uint8]:
+    """Varints of many values, padded to `width` bytes each, `[..., width]`."""
+    places = np.arange(width)
+    return ((values[..., None] >> 7 * places & 0x7F) | np.where(places < width - 1, 0x80, 0)).astype(np.uint8)
 
 
-def _as_bytes(values: NDArray[Any], dtype: str, shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Numbers as rows of bytes."""
-    return np.ascontiguousarray(values, dtype).reshape(shape).view(np.uint8)
+def _varint_width(largest: int) -> int:
+    """Bytes that a varint of this value takes."""
+    return max(1, -(-largest.bit_length() // 7))
+
+
+def _as_bytes(values: NDArray[Any], dtype: str) -> NDArray[np.uint8]:
+    """The rows of a table of numbers `[rows, n]` as bytes `[rows, n * size]`."""
+    return np.ascontiguousarray(values, dtype).view(np.uint8).reshape(len(values), -1)

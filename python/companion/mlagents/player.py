@@ -328,7 +328,7 @@ class _Session:
         if listed is None or not listed.value:
             log.warning("no actions came with a step; every action is taken as zero")
             return np.zeros((len(self._ids), self._behavior.action_size), np.float32)
-        return messages.actions(listed, len(self._ids), self._behavior.action_size)
+        return messages.actions(listed, len(self._ids), self._behavior.action_size, self._behavior.discrete_branches)
 
     def _listen(self, data: bytes) -> None:
         """Take in what came on the side channels."""

@@ -3,9 +3,9 @@
 import sys
 
 from companion.menu import choices, pick
-from companion.tasks._task import ActionEntry, Metric, Perturbation, Task
+from companion.tasks._task import ActionEntry, Metric, Motion, Perturbation, Task
 
-__all__ = ["ActionEntry", "Metric", "Perturbation", "Task", "load", "names"]
+__all__ = ["ActionEntry", "Metric", "Motion", "Perturbation", "Task", "load", "names"]
 
 
 def names() -> list[str]:

@@ -48,6 +48,15 @@ class ActionEntry:
 
 
 @dataclass(frozen=True)
+class Motion:
+    """One choice of a policy that picks motions by number instead of emitting a continuous action."""
+
+    name: str
+    action: tuple[float, ...]
+    """The action that it stands for, each entry in [-1, 1]."""
+
+
+@dataclass(frozen=True)
 class Metric:
     """A figure that judges an episode, independent of every reward."""
 
@@ -83,6 +92,8 @@ class Task:
     perturbations: tuple[Perturbation, ...]
     metrics: tuple[Metric, ...]
     make_scene: "Callable[[], Scene]"
+    motions: tuple[Motion, ...] = ()
+    """What a policy with discrete actions chooses from, by number; () where a task has none."""
 
     @property
     def behavior_name(self) -> str:
@@ -115,6 +126,18 @@ class Task:
         """The action `[n]` whose command is nearest to 0: what was asked of a robot before its episode began."""
         low, high = (np.array([getattr(entry, end) for entry in self.action]) for end in ("low", "high"))
         return np.clip(-(high + low) / (high - low), -1.0, 1.0)
+
+    def motion_table(self) -> NDArray[np.float32]:
+        """The actions of the motions `[motions, n]`, one row per choice.
+
+        Raises:
+            ValueError: if the task has no motions.
+        """
+        if not self.motions:
+            raise ValueError(
+                f"task '{self.name}' has no motions, so its actions can't be discrete; use continuous ones"
+            )
+        return np.array([motion.action for motion in self.motions], np.float32)
 
     def perturbation(self, name: str) -> Perturbation:
         """The perturbation of that name.

@@ -12,7 +12,7 @@ from companion.signals import Signal
 from companion.tasks._people import HEIGHT_M, RADIUS_M, People, empty_people, place_people, walk
 from companion.tasks._room import Room, draw_free_points, draw_rooms, empty_rooms
 from companion.tasks._scene import ALL, Ends, Floats, Lidar, ModelEdit, Names, Physics, Which, rows_of, write_rows
-from companion.tasks._task import ActionEntry, Metric, Perturbation, Task
+from companion.tasks._task import ActionEntry, Metric, Motion, Perturbation, Task
 
 CONTROL_PERIOD_S = 0.1
 PHYSICS_STEP_S = 0.01
@@ -452,4 +452,13 @@ TASK = Task(
         Metric("power", "W", "Mean mechanical power: energy per second."),
     ),
     make_scene=MobileScene,
+    motions=(
+        Motion("stand", (-1.0, 0.0)),
+        Motion("ahead", (1.0, 0.0)),
+        Motion("ahead_slowly", (0.0, 0.0)),
+        Motion("bend_left", (1.0, 0.5)),
+        Motion("bend_right", (1.0, -0.5)),
+        Motion("turn_left", (-1.0, 1.0)),
+        Motion("turn_right", (-1.0, -1.0)),
+    ),
 )

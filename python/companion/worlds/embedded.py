@@ -30,6 +30,7 @@ class EmbeddedWorld:
         seed: int = 0,
         threads: int | None = None,
         overrides: Mapping[str, float] | None = None,
+        discrete: bool = False,
     ) -> None:
         """Build the copies; call `reset` before the first step.
 
@@ -41,13 +42,15 @@ class EmbeddedWorld:
             seed: of all randomness until `reset` gives another.
             threads: physics threads, by default as many as this process may use.
             overrides: fixed values of perturbations, in their units.
+            discrete: an action is then the number of one of the task's motions.
 
         Raises:
-            ValueError: as `Simulator` and `RewardEngine` do.
+            ValueError: as `Simulator` and `RewardEngine` do, and if the task has no motions to choose from.
         """
         self.task, self.recipe = task, recipe
         self.num_envs = copies
         self._layout = task.layout
+        self._motions = task.motion_table() if discrete else None
         self._simulator = Simulator(task, copies, seed=seed, threads=threads, overrides=overrides)
         self._engine = RewardEngine(recipe, task, copies, discount)
         self._reward_draws: dict[str, Draw] = {}
@@ -61,17 +64,17 @@ class EmbeddedWorld:
 
     @property
     def action_size(self) -> int:
-        """Entries of the action, each in [-1, 1]."""
-        return len(self.task.action)
+        """Columns of the action: entries in [-1, 1], or one with the number of a motion."""
+        return len(self.task.action) if self._motions is None else 1
 
     @property
     def discrete_branches(self) -> tuple[int, ...]:
-        """None: robots move continuously."""
-        return ()
+        """One branch of the task's motions if actions are discrete."""
+        return () if self._motions is None else (len(self._motions),)
 
     @property
     def action_mask(self) -> None:
-        """None: there are no choices to close."""
+        """None: every motion is always open."""
         return
 
     @property
@@ -98,11 +101,11 @@ class EmbeddedWorld:
         """Take one decision in every copy; `action` is `[num_envs, action_size]`.
 
         Raises:
-            ValueError: if the action has another shape or is not finite.
+            ValueError: if the action has another shape, is not finite, or is no number of a motion.
         """
         if action.shape != (self.num_envs, self.action_size) or not np.isfinite(action).all():
             raise ValueError(f"an action must be finite and of shape {(self.num_envs, self.action_size)}")
-        frame = self._simulator.step(action)
+        frame = self._simulator.step(action if self._motions is None else _chosen(self._motions, action[:, 0]))
         rewards = self._engine.step(frame.signals, frame.terminated)
         reward = np.where(frame.invalid, np.float32(0), rewards.total)
         self._tally.add(frame.signals, rewards, reward)
@@ -172,3 +175,16 @@ class EmbeddedWorld:
         episodes = self._tally.finished(frame.ended & ~frame.invalid, frame.length, frame.success)
         self._tally.clear(frame.ended)
         return episodes
+
+
+def _chosen(motions: NDArray[np.float32], number: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The actions of the motions of these numbers.
+
+    Raises:
+        ValueError: naming a number that none has.
+    """
+    row = number.astype(np.intp)
+    wrong = (row != number) | (row < 0) | (row >= len(motions))
+    if wrong.any():
+        raise ValueError(f"{number[wrong][0]:g} is no motion; choose whole numbers from 0 to {len(motions) - 1}")
+    return motions[row]
