@@ -79,8 +79,7 @@ class Distribution:
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """A random action `[…, space.size]`; continuous entries are not yet cut to [-1, 1]."""
-        noise = torch.empty_like(self.mean).normal_(generator=generator)
-        continuous = self.mean + self.log_std.exp() * noise
+        continuous = self.mean + self.log_std.exp() * normal_like(self.mean, generator)
         picked = [_drawn(branch, generator).to(continuous.dtype) for branch in self.branches]
         return torch.cat((continuous, *picked), dim=-1) if picked else continuous
 
@@ -113,7 +112,20 @@ def world_action(action: Tensor, space: ActionSpace) -> Tensor:
     return torch.cat((action[..., : space.continuous].clamp(-1.0, 1.0), action[..., space.continuous :]), dim=-1)
 
 
+def normal_like(value: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Standard normal noise of that shape; in an export by the one operator that ONNX has for it."""
+    if torch.onnx.is_in_onnx_export():
+        return torch.randn_like(value)
+    return torch.empty_like(value).normal_(generator=generator)
+
+
+def exponential_like(value: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Standard exponential noise of that shape; in an export made of ONNX's uniform noise."""
+    if torch.onnx.is_in_onnx_export():
+        return -torch.rand_like(value).clamp(1e-9, 1.0 - 1e-7).log()
+    return torch.empty_like(value).exponential_(generator=generator)
+
+
 def _drawn(log_probabilities: Tensor, generator: torch.Generator | None) -> Tensor:
     """The number of a random choice, `[…, 1]`: the largest of logits plus Gumbel noise."""
-    exponential = torch.empty_like(log_probabilities).exponential_(generator=generator)
-    return (log_probabilities - exponential.log()).argmax(-1, keepdim=True)
+    return (log_probabilities - exponential_like(log_probabilities, generator).log()).argmax(-1, keepdim=True)
