@@ -44,3 +44,11 @@ def test_inverse_undoes_it() -> None:
     normaliser.update(torch.randn(50, 2) * 8 + 3)
     value = torch.randn(7, 2) * 100
     torch.testing.assert_close(normaliser.inverse(normaliser(value)), value)
+
+
+def test_one_that_does_not_learn_leaves_values_as_they_are() -> None:
+    normaliser = Normaliser(2, clip=5.0, learns=False)
+    normaliser.update(torch.randn(100, 2) * 30 + 7)
+    value = torch.tensor([[1e6, -3.25]])
+    assert torch.equal(normaliser(value), value)
+    assert normaliser.count == 0

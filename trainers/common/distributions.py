@@ -68,7 +68,7 @@ class Distribution:
 
     def __init__(self, space: ActionSpace, outputs: Tensor, log_std: Tensor, mask: Tensor | None = None) -> None:
         self.space = space
-        self.mean = outputs[..., : space.continuous]
+        self.mean = outputs[..., : space.continuous] if space.branches else outputs
         self.log_std = log_std
         self.branches = log_choices(outputs[..., space.continuous :], space.branches, mask) if space.branches else []
 

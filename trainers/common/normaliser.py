@@ -10,6 +10,12 @@ class Normaliser(nn.Module):
     """Maps `[…, size]` to zero mean and unit variance over all rows seen so far, clipped to ±clip.
 
     `forward` never learns; `update` does, in float64, and only in training mode.
+
+    Args:
+        size: of a value.
+        clip: normalised values are clipped to ± this, in standard deviations.
+        minimum_std: what hardly changes is not blown up to noise.
+        learns: False leaves every value as it is, unclipped, for ever.
     """
 
     mean: Tensor
@@ -18,9 +24,10 @@ class Normaliser(nn.Module):
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, size: int, *, clip: float = 5.0, minimum_std: float = 1e-3) -> None:
+    def __init__(self, size: int, *, clip: float = 5.0, minimum_std: float = 1e-3, learns: bool = True) -> None:
         super().__init__()
-        self.clip = clip
+        self.clip = clip if learns else math.inf
+        self.learns = learns
         self.minimum_std = minimum_std
         self.register_buffer("mean", torch.zeros(size, dtype=torch.float64))
         self.register_buffer("variance", torch.ones(size, dtype=torch.float64))
@@ -43,7 +50,7 @@ class Normaliser(nn.Module):
 
         Merges the two sets' moments as in Chan, Golub, LeVeque 1979, which loses no precision however long the run.
         """
-        if not self.training or len(rows) == 0:
+        if not (self.learns and self.training) or len(rows) == 0:
             return
         rows = rows.to(torch.float64)
         variance, mean = torch.var_mean(rows, dim=0, correction=0)
