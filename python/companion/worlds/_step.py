@@ -15,7 +15,8 @@ class Episodes:
     length: NDArray[np.int64]
     """Decisions taken."""
     total_reward: NDArray[np.float32]
-    success: NDArray[np.bool_]
+    success: NDArray[np.bool_] | NDArray[np.float32]
+    """NaN where the world can't tell."""
     terms: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """Weighted reward per term, summed over the episode; their sum is `total_reward`."""
     raw_terms: dict[str, NDArray[np.float32]] = field(default_factory=dict)
