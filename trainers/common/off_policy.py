@@ -1,0 +1,329 @@
+"""The loop of the off-policy trainers: act in all copies, remember, learn from what is remembered."""
+
+import copy
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trainers.common import checkpoint
+from trainers.common.actions import ActionSpace
+from trainers.common.device import Device
+from trainers.common.episodes import EpisodeStatistics
+from trainers.common.normaliser import Normaliser
+from trainers.common.replay import Replay, Transitions
+from trainers.common.run import Run
+from trainers.common.vec_env import VecEnv
+
+MAY_CHANGE = frozenset({"steps", "threads", "device", "checkpoint_interval_s", "evaluation_interval"})
+"""Settings that a resumed run may have changed: how long, how often, on what."""
+
+
+class Settings(Protocol):
+    """What the loop reads of a trainer's Config."""
+
+    @property
+    def steps(self) -> int:
+        """Transitions to collect, in all copies together."""
+        ...
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def device(self) -> Device: ...
+    @property
+    def batch_size(self) -> int:
+        """Transitions per gradient step."""
+        ...
+
+    @property
+    def warm_up_steps(self) -> int:
+        """Transitions with random actions before the first gradient step."""
+        ...
+
+    @property
+    def updates_per_step(self) -> float:
+        """Gradient steps per transition."""
+        ...
+
+    @property
+    def update_interval(self) -> int:
+        """Transitions between two rounds of gradient steps; a round follows a step of every copy at the earliest."""
+        ...
+
+    @property
+    def log_interval(self) -> int:
+        """Transitions between two lines of figures."""
+        ...
+
+    @property
+    def checkpoint_interval_s(self) -> float: ...
+    @property
+    def evaluation_interval(self) -> int: ...
+    @property
+    def normalise_observations(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When an action is asked for."""
+
+    steps: int
+    """Transitions so far."""
+    begins: Tensor
+    """Copies whose episode begins here, `[copies]`, on the CPU."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What one gradient step tells."""
+
+    figures: Mapping[str, Tensor]
+    """Numbers without dimensions and gradients, under their names in the log; they stay where they were computed."""
+    error: Tensor | None = None
+    """TD errors `[batch]`, for prioritised replay."""
+
+
+class Learner(Protocol):
+    """What a trainer brings: its networks and how they act and learn. Observations are raw everywhere."""
+
+    actor: nn.Module
+    """Deterministic; a copy of it on the CPU is what training gives. Holds `normaliser`."""
+    normaliser: Normaliser
+    """Of the observations; the loop lets it see what was collected."""
+
+    def act(self, observation: Tensor, mask: Tensor | None, moment: Moment) -> Tensor:
+        """Exploring actions `[copies, action]` as the world takes them; all tensors on the learner's device."""
+        ...
+
+    def learn(self, batch: Transitions) -> Lesson:
+        """One gradient step."""
+        ...
+
+    def get_state(self) -> dict[str, Any]:
+        """All that `set_state` needs to go on from here, the config (`plain`) included."""
+        ...
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state; CheckpointError if it was made with other settings or for another world."""
+        ...
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A Config as a checkpoint keeps it and as `checkpoint.require_same` compares it."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()}
+
+
+def normaliser_for(world: VecEnv, clip: float, enabled: bool) -> Normaliser:
+    """The normaliser of a world's observations; if not enabled, one that changes nothing."""
+    return Normaliser(world.observation_size, clip=clip if enabled else math.inf)
+
+
+def train(world: VecEnv, learner: Learner, replay: Replay, config: Settings, run: Run) -> nn.Module:
+    """Learn until the config's steps are done or the run is asked to stop; the deterministic actor, on the CPU.
+
+    Goes on from the run's checkpoint if there is one.
+    """
+    loop = Loop(world, learner, replay, config)
+    loop.begin(run)
+    run.progress.begin(loop.steps)
+    while loop.steps < config.steps and not run.stop_requested:
+        new_steps = loop.collect()
+        loop.improve()
+        if _passed(config.log_interval, loop.steps, new_steps) or loop.steps >= config.steps:
+            loop.log(run)
+        if _passed(config.evaluation_interval, loop.steps, new_steps):
+            loop.evaluate(run)
+        if run.checkpoint_due(config.checkpoint_interval_s):
+            run.save(loop.get_state())
+    run.save(loop.get_state())
+    return finished(learner.actor)
+
+
+def finished(actor: nn.Module) -> nn.Module:
+    """A copy on the CPU that learns no more."""
+    return copy.deepcopy(actor).cpu().eval()
+
+
+class Loop:
+    """The state of training around a learner."""
+
+    def __init__(self, world: VecEnv, learner: Learner, replay: Replay, config: Settings) -> None:
+        self.world = world
+        self.learner = learner
+        self.replay = replay
+        self.config = config
+        self.space = ActionSpace.of(world)
+        self.steps = 0
+        self.updates = 0
+        self._updates_due = 0.0
+        self._since_round = 0
+        self._normalised = 0
+        self._episodes = EpisodeStatistics()
+        self._figures: defaultdict[str, list[Tensor]] = defaultdict(list)
+        self._random = torch.Generator().manual_seed(config.seed)
+        self._observation: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+        self._begins = np.ones(world.num_envs, np.bool_)
+
+    def begin(self, run: Run) -> None:
+        """Restore the run's checkpoint, or start anew and save that."""
+        state = run.load()
+        if state is None:
+            self._observation = self.world.reset(self.config.seed)
+            run.save(self.get_state())
+        else:
+            self.set_state(state)
+
+    @torch.no_grad()
+    def collect(self) -> int:
+        """One step of every copy, remembered; how many transitions that made."""
+        observation, mask = self._observation, self.world.action_mask
+        mask = None if mask is None else mask.copy()
+        action = self._action(observation, mask)
+        step = self.world.step(action)
+        self.replay.add(observation, action, step, mask, self.world.action_mask)
+        self._episodes.add(step.episodes)
+        self._observation = step.observation
+        self._begins = step.terminated | step.truncated | ~step.active
+        new_steps = int(step.active.sum())
+        self.steps += new_steps
+        if self.steps >= self.config.warm_up_steps:
+            self._updates_due += new_steps * self.config.updates_per_step
+        self._since_round += new_steps
+        return new_steps
+
+    def improve(self) -> None:
+        """The gradient steps that are due."""
+        if self._since_round < self.config.update_interval:
+            return
+        self._since_round = 0
+        self._let_normaliser_see()
+        if not len(self.replay):
+            return
+        for _ in range(int(self._updates_due)):
+            lesson = self.learner.learn(self.replay.sample(self.config.batch_size, self._random))
+            for name, figure in lesson.figures.items():
+                self._figures[name].append(figure)
+            self.updates += 1
+            self._updates_due -= 1.0
+
+    def log(self, run: Run) -> None:
+        """Tell what happened since the last time.
+
+        Raises:
+            FloatingPointError: if learning diverged.
+        """
+        figures = {name: float(torch.stack(values).mean()) for name, values in self._figures.items()}
+        gradient_steps = max(map(len, self._figures.values()), default=0)
+        self._figures.clear()
+        self._require_finite(figures)
+        scalars = {
+            **self._episodes.means(),
+            **figures,
+            "Policy/Gradient Steps": gradient_steps,
+            "Time/Elapsed": run.elapsed_s,
+            "Time/Steps per Second": run.progress.speed(self.steps),
+        }
+        run.log(self.steps, scalars)
+        run.progress.show(
+            self.steps,
+            self.config.steps,
+            success=self._episodes.recent_success,
+            episode_return=self._episodes.recent_return,
+        )
+
+    def evaluate(self, run: Run) -> None:
+        """Let the run judge the actor as it is."""
+        if run.evaluate is not None:
+            figures = run.evaluate(finished(self.learner.actor))
+            run.log(self.steps, {f"Evaluation/{name}": value for name, value in figures.items()})
+
+    def get_state(self) -> dict[str, Any]:
+        """All that `set_state` needs to go on from here."""
+        return {
+            "learner": self.learner.get_state(),
+            "replay": self.replay.get_state(),
+            "world": self.world.get_state(),
+            "random": checkpoint.random_state(),
+            "sampling": self._random.get_state(),
+            "episodes": self._episodes.get_state(),
+            "figures": {name: torch.stack(values).cpu() for name, values in self._figures.items()},
+            "steps": self.steps,
+            "updates": self.updates,
+            "updates_due": self._updates_due,
+            "since_round": self._since_round,
+            "normalised": self._normalised,
+            "begins": self._begins.copy(),
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.learner.set_state(state["learner"])
+        self.replay.set_state(state["replay"], None)
+        checkpoint.set_random_state(state["random"])
+        self._random.set_state(state["sampling"])
+        self._episodes.set_state(state["episodes"])
+        self._figures = defaultdict(list, {name: list(values) for name, values in state["figures"].items()})
+        self.steps, self.updates = state["steps"], state["updates"]
+        self._updates_due, self._since_round = state["updates_due"], state["since_round"]
+        self._normalised = state["normalised"]
+        self._begins = state["begins"]
+        if state["world"] is None:
+            # The world can't tell its state: go on with other episodes than those already learned from.
+            self._observation = self.world.reset(self.config.seed + self.updates)
+        else:
+            self._observation = self.world.set_state(state["world"])
+
+    def _action(self, observation: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+        open_choices = None if mask is None else torch.from_numpy(mask)
+        if self.steps < self.config.warm_up_steps:
+            return random_actions(self.space, len(observation), open_choices, self._random).numpy()
+        device = self.replay.device
+        action = self.learner.act(
+            torch.from_numpy(observation).to(device),
+            None if open_choices is None else open_choices.to(device),
+            Moment(self.steps, torch.from_numpy(self._begins)),
+        )
+        return action.cpu().numpy()
+
+    def _let_normaliser_see(self) -> None:
+        """Show it the transitions that were added since, in portions worth the while."""
+        new = self.replay.added - self._normalised
+        if self.config.normalise_observations and (new >= _NORMALISER_ROWS or self.updates == 0):
+            self.learner.normaliser.update(self.replay.observations(self._normalised, self.replay.added))
+            self._normalised = self.replay.added
+
+    def _require_finite(self, figures: Mapping[str, float]) -> None:
+        bad = [f"{name} {value:g}" for name, value in figures.items() if not math.isfinite(value)]
+        if bad:
+            raise FloatingPointError(
+                f"gradient step {self.updates}, after {self.steps} steps: learning diverged ({', '.join(bad)}); lower "
+                "learning_rate or look at the rewards"
+            )
+
+
+_NORMALISER_ROWS = 256
+"""Observations that the normaliser takes in at once."""
+
+
+def random_actions(space: ActionSpace, copies: int, mask: Tensor | None, random: torch.Generator) -> Tensor:
+    """Uniform in [-1, 1], and uniform over the open choices of each branch, `[copies, space.size]`."""
+    continuous = torch.rand(copies, space.continuous, generator=random) * 2 - 1
+    priority = torch.rand(copies, space.choices, generator=random)
+    if mask is not None:
+        priority = priority * mask
+    picked = [part.argmax(-1, keepdim=True).float() for part in priority.split(space.branches, -1)]
+    return torch.cat((continuous, *picked), -1)
+
+
+def _passed(interval: int, steps: int, new_steps: int) -> bool:
+    """Whether a multiple of the interval lies in the last new steps; 0 is never."""
+    return interval > 0 and steps // interval != (steps - new_steps) // interval

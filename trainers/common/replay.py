@@ -1,0 +1,240 @@
+"""What was lived through lately, to learn from again and again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainers.common.vec_env import Step, VecEnv
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Transitions:
+    """A batch to learn from, on the replay's device; the target is always `reward + discount * V(next_observation)`."""
+
+    observation: Tensor
+    """Raw, `[batch, observation]`."""
+    action: Tensor
+    """As the world got it, `[batch, action]`."""
+    reward: Tensor
+    """Σ γ^k r_k over the n steps, or fewer where the episode ended, `[batch]`."""
+    discount: Tensor
+    """γ^n; 0 where the episode came to a true end, `[batch]`."""
+    next_observation: Tensor
+    """Raw, after the n steps: the true last one where the episode ended, `[batch, observation]`."""
+    mask: Tensor | None
+    """Open choices at `observation`, `[batch, choices]`; None in worlds that never close one."""
+    next_mask: Tensor | None
+    """Open choices at `next_observation`."""
+    weight: Tensor | None
+    """Importance weights of prioritised sampling, the largest is 1, `[batch]`; None where it is uniform."""
+    index: Tensor
+    """Where the rows lie, for `update_priorities`, `[batch]`."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of one transition."""
+
+    copies: int
+    observation: int
+    action: int
+
+    @classmethod
+    def of(cls, world: VecEnv) -> "Sizes":
+        """What a world gives."""
+        return cls(world.num_envs, world.observation_size, world.action_size)
+
+
+class Columns:
+    """Where the parts of a transition stand in its row of numbers."""
+
+    def __init__(self, sizes: Sizes, choices: int) -> None:
+        self.choices = choices
+        ends = np.cumsum([sizes.observation, sizes.observation, sizes.action, choices, choices, 1, 1]).tolist()
+        starts = [0, *ends[:-1]]
+        parts = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
+        self.observation, self.next_observation, self.action, self.mask, self.next_mask = parts[:5]
+        self.reward, self.discount = starts[5], starts[6]
+        self.width = ends[-1]
+
+
+class Replay:
+    """The last `capacity` transitions of all copies, drawn from uniformly.
+
+    Every transition is one row of one tensor, so that a batch is one gather. n-step returns are summed up as the steps
+    come, so that they cost nothing when sampling.
+
+    Args:
+        capacity: transitions kept; the oldest go first.
+        sizes: of a transition.
+        discount: γ per step.
+        n_step: rewards that are summed up before the value of what comes next.
+        device: where batches are wanted.
+
+    Raises:
+        ValueError: if there is no room for n steps of every copy.
+    """
+
+    def __init__(
+        self, capacity: int, sizes: Sizes, *, discount: float, n_step: int = 1, device: torch.device | str = "cpu"
+    ) -> None:
+        if capacity < sizes.copies * n_step:
+            raise ValueError(f"a replay of {capacity} transitions can't hold {n_step} steps of {sizes.copies} copies")
+        self.capacity = capacity
+        self.sizes = sizes
+        self.device = torch.device(device)
+        self.added = 0
+        """Transitions ever added; number i lies at index i % capacity."""
+        self._discount = discount
+        self._n_step = n_step
+        self._time = 0
+        self._columns: Columns | None = None
+
+    def __len__(self) -> int:
+        return min(self.added, self.capacity)
+
+    def add(
+        self,
+        observation: Floats,
+        action: Floats,
+        step: Step,
+        mask: NDArray[np.bool_] | None = None,
+        next_mask: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Take in one step of every copy.
+
+        Args:
+            observation: that was acted on, `[copies, observation]`.
+            action: as the world got it, `[copies, action]`.
+            step: what followed.
+            mask: open choices at `observation`, `[copies, choices]`.
+            next_mask: open choices at `step.observation`.
+
+        Raises:
+            FloatingPointError: if an active row holds something that is no finite number.
+        """
+        columns = self._columns or self._allocate(0 if mask is None else mask.shape[1])
+        windows, under_way = self._windows, self._under_way
+        newest, oldest = self._time % self._n_step, (self._time + 1) % self._n_step
+        self._time += 1
+        if not step.active.all():
+            # Nothing is known of what follows, so that the windows end with what they saw last.
+            self._emit(under_way & ~step.active)
+        windows[newest, :, columns.observation] = observation
+        windows[newest, :, columns.action] = action
+        windows[newest, :, columns.reward] = 0.0
+        windows[newest, :, columns.discount] = 1.0
+        under_way[newest] = step.active
+        reward, discount = windows[:, :, columns.reward], windows[:, :, columns.discount]
+        reward += discount * np.where(step.active, step.reward, 0.0)
+        discount *= np.where(step.terminated, 0.0, self._discount)
+        windows[:, :, columns.next_observation] = step.final_observation
+        ended = step.terminated | step.truncated
+        if columns.choices:
+            self._add_masks(columns, newest, _all_open_if_none(mask, columns), _all_open_if_none(next_mask, columns))
+            # What would have been open in an observation that was cut off is not told; what was open before is near.
+            np.copyto(windows[:, :, columns.next_mask], windows[newest, :, columns.mask], where=ended[:, None])
+        complete = under_way & ended
+        complete[oldest] |= under_way[oldest]
+        self._emit(complete)
+
+    def sample(self, batch: int, random: torch.Generator) -> Transitions:
+        """So many transitions, each drawn uniformly from all that are there."""
+        index = torch.randint(len(self), (batch,), generator=random)
+        return self._gathered(index.to(self.device), None)
+
+    def observations(self, first: int, last: int) -> Tensor:
+        """The raw observations of the transitions number `first` to `last`, without `last`, that are still there."""
+        if self._columns is None:
+            return torch.zeros(0, self.sizes.observation)
+        return self.rows(first, last)[:, self._columns.observation]
+
+    def rows(self, first: int, last: int) -> Tensor:
+        """A copy of the transitions number `first` to `last`, without `last`, that are still there, `[n, width]`."""
+        first = max(first, self.added - self.capacity)
+        index = torch.arange(first, last, device=self.device) % self.capacity
+        return self._rows.index_select(0, index)
+
+    def get_state(self) -> dict[str, Any]:
+        """All but the rows that `set_state` needs to go on from here."""
+        if self._columns is None:
+            return {"added": 0, "time": 0, "choices": None}
+        return {
+            "added": self.added,
+            "time": self._time,
+            "choices": self._columns.choices,
+            "windows": self._windows.copy(),
+            "under_way": self._under_way.copy(),
+        }
+
+    def set_state(self, state: Mapping[str, Any], rows: Floats | None) -> None:
+        """Go on from a saved state and the rows that were there, the oldest first."""
+        self.added, self._time = state["added"], state["time"]
+        if state["choices"] is None:
+            return
+        self._allocate(state["choices"])
+        self._windows, self._under_way = np.array(state["windows"]), np.array(state["under_way"])
+        if rows is not None:
+            self._write(self.added - len(rows), torch.from_numpy(rows))
+
+    def width(self, choices: int | None) -> int:
+        """Numbers in a row, in a world that can close so many choices."""
+        return Columns(self.sizes, choices or 0).width
+
+    def _allocate(self, choices: int) -> Columns:
+        columns = self._columns = Columns(self.sizes, choices)
+        self._rows = torch.zeros(self.capacity, columns.width, device=self.device)
+        self._windows = np.zeros((self._n_step, self.sizes.copies, columns.width), np.float32)
+        self._under_way = np.zeros((self._n_step, self.sizes.copies), np.bool_)
+        return columns
+
+    def _add_masks(self, columns: Columns, newest: int, mask: NDArray[Any], next_mask: NDArray[Any]) -> None:
+        self._windows[newest, :, columns.mask] = mask
+        self._windows[:, :, columns.next_mask] = next_mask
+
+    def _emit(self, which: NDArray[np.bool_]) -> None:
+        """Move windows, `[n, copies]`, to where they are drawn from."""
+        rows = self._windows[which]
+        if not len(rows):
+            return
+        if not np.isfinite(rows.sum()):
+            copies = np.flatnonzero(which.any(0) & ~np.isfinite(self._windows).all(-1).all(0)).tolist()
+            raise FloatingPointError(f"the world gave something that is no finite number (copies {copies})")
+        self._under_way[which] = False
+        self._write(self.added, torch.from_numpy(rows))
+        self.added += len(rows)
+
+    def _write(self, first: int, rows: Tensor) -> None:
+        start = first % self.capacity
+        until_the_end = self.capacity - start
+        self._rows[start : start + len(rows)] = rows[:until_the_end]
+        if len(rows) > until_the_end:
+            self._rows[: len(rows) - until_the_end] = rows[until_the_end:]
+
+    def _gathered(self, index: Tensor, weight: Tensor | None) -> Transitions:
+        columns = self._columns
+        assert columns is not None, "nothing was added yet"
+        rows = self._rows.index_select(0, index)
+        masked = columns.choices > 0
+        return Transitions(
+            observation=rows[:, columns.observation],
+            action=rows[:, columns.action],
+            reward=rows[:, columns.reward],
+            discount=rows[:, columns.discount],
+            next_observation=rows[:, columns.next_observation],
+            mask=rows[:, columns.mask] > 0 if masked else None,
+            next_mask=rows[:, columns.next_mask] > 0 if masked else None,
+            weight=weight,
+            index=index,
+        )
+
+
+def _all_open_if_none(mask: NDArray[np.bool_] | None, columns: Columns) -> NDArray[np.bool_]:
+    return np.ones(columns.choices, np.bool_) if mask is None else mask
