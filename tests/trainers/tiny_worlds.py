@@ -29,6 +29,7 @@ class TinyStep:
     final_observation: Floats
     active: NDArray[np.bool_]
     episodes: TinyEpisodes
+    taken: Floats | None = None
 
 
 class PointMass:

@@ -58,7 +58,21 @@ class Step(Protocol):
         ...
 
     @property
+    def taken(self) -> NDArray[np.float32] | None:
+        """The actions that led to the transitions, where some were given in an earlier step; None: all in this one.
+
+        Only in worlds whose agents decide at different times. While an agent is at its last action, its row isn't
+        active and keeps its observation, and what is given for it has no effect.
+        """
+        ...
+
+    @property
     def episodes(self) -> Episodes: ...
+
+
+def action_taken(given: NDArray[np.float32], step: Step) -> NDArray[np.float32]:
+    """The action to learn from in each row, where `given` was given in this step."""
+    return given if step.taken is None else step.taken
 
 
 class VecEnv(Protocol):

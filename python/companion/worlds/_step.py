@@ -39,5 +39,8 @@ class Step:
     final_observation: NDArray[np.float32]
     """The last observation of the old episode where one ended, else `observation`."""
     active: NDArray[np.bool_]
-    """False where a row holds no transition (an agent that was absent, or a numerically bad episode)."""
+    """False where a row holds no transition (an agent that was absent or still at its last action, or a numerically
+    bad episode)."""
     episodes: Episodes
+    taken: NDArray[np.float32] | None = None
+    """The actions that led to the transitions, where agents decide at different times; None: those of this step."""
