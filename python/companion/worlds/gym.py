@@ -1,5 +1,6 @@
 """Anybody's environments: whatever gymnasium makes by its id, as a VecEnv."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -371,6 +372,13 @@ def _source(environment: str, copies: int, settings: dict[str, Any]) -> _Source:
         ValueError: with gymnasium's own words where it can't make them.
     """
     mode = settings.pop(MODE, None)
+    with warnings.catch_warnings():
+        # Drawing, which is not done here, warns of its own imports, and gymnasium of what its authors are to mend.
+        warnings.simplefilter("ignore")
+        return _made(environment, copies, mode, settings)
+
+
+def _made(environment: str, copies: int, mode: str | None, settings: dict[str, Any]) -> _Source:
     try:
         if mode is None and _has_single(environment):
             # What the checker complains about in other people's environments is nothing that a user here can mend.
