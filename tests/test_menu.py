@@ -26,6 +26,16 @@ def test_public_modules_are_the_choices(package) -> None:
     assert menu.pick(package, "soup", "dish").NAME == "soup"
 
 
+def test_a_folder_with_a_main_is_a_choice_and_shared_code_is_none(package) -> None:
+    for name, file in (("pie", "main.py"), ("spices", "salt.py")):
+        folder = Path(package.__path__[0], name)
+        folder.mkdir()
+        (folder / "__init__.py").write_text(f"NAME = '{name}'\n")
+        (folder / file).touch()
+    assert menu.choices(package) == ["cake", "pie", "soup"]
+    assert menu.pick(package, "pie", "dish").NAME == "pie"
+
+
 @pytest.mark.parametrize("name", ["soop", "_kitchen", "", "cake.x", "__init__"])
 def test_a_wrong_name_gets_the_choices(package, name: str) -> None:
     with pytest.raises(ValueError, match=f"no dish '{name}'; choose from cake, soup"):

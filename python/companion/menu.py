@@ -3,13 +3,21 @@
 import pkgutil
 from collections.abc import Iterable
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 
 def choices(package: ModuleType) -> list[str]:
-    """The names of the public modules in a package, sorted; a folder inside it is shared code, no choice."""
-    found = pkgutil.iter_modules(package.__path__)
-    return sorted(module.name for module in found if not module.ispkg and not module.name.startswith("_"))
+    """The names of the public modules in a package, sorted.
+
+    A folder inside it is a choice where it has a `main.py`, as something too large for one file; else it is shared code.
+    """
+    found = [module for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
+    return sorted(module.name for module in found if not module.ispkg or _has_main(package, module.name))
+
+
+def _has_main(package: ModuleType, name: str) -> bool:
+    return any(Path(folder, name, "main.py").is_file() for folder in package.__path__)
 
 
 def pick(package: ModuleType, name: str, kind: str) -> ModuleType:
