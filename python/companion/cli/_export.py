@@ -12,7 +12,8 @@ from companion.cli._evaluation import ActorFunction, Observed
 from companion.cli._files import write_whole
 from companion.deploy.actor import OnnxActor, session_of
 from companion.policy_card import METADATA_KEY, PolicyCard
-from trainers.common.onnx_export import check_parity, unity_onnx
+from trainers.common.onnx_export import unity_onnx
+from trainers.common.onnx_parity import check_parity
 
 PARITY_ROWS = 10_000
 """Random observations on which torch and onnxruntime must agree, beside the real ones."""
