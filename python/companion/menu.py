@@ -10,7 +10,7 @@ from types import ModuleType
 def choices(package: ModuleType) -> list[str]:
     """The names of the public modules in a package, sorted.
 
-    A folder inside it is a choice where it has a `main.py`, as something too large for one file; else it is shared code.
+    A folder inside it is a choice where it has a `main.py`, being too large for one file; else it is shared code.
     """
     found = [module for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
     return sorted(module.name for module in found if not module.ispkg or _has_main(package, module.name))
