@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from tests.trainers.tiny_worlds import Floats, TinyEpisodes, TinyStep
-from trainers.common.replay import Replay, Sizes
+from trainers.common.replay import Prioritisation, Replay, Sizes
 
 NOBODY = TinyEpisodes(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, bool))
 
@@ -162,3 +162,75 @@ def test_what_is_no_number_is_told() -> None:
 def test_a_replay_too_small_for_one_step_is_refused() -> None:
     with pytest.raises(ValueError, match="can't hold 3 steps of 4 copies"):
         _replay(capacity=11, copies=4, n_step=3)
+
+
+# Prioritised
+
+
+def _prioritised(capacity: int, **settings: float) -> Replay:
+    given = {"exponent": 1.0, "correction": 1.0, "correction_steps": 10**9, "minimum": 0.0, **settings}
+    return _replay(capacity=capacity, prioritised=Prioritisation(**given))  # pyright: ignore[reportArgumentType]
+
+
+def _filled(replay: Replay, transitions: int) -> Replay:
+    for t in range(transitions):
+        replay.add(_column([t]), _column([0]), _step([0], [0]))
+    return replay
+
+
+def test_large_errors_are_drawn_more_often_and_weigh_less() -> None:
+    replay, random = _filled(_prioritised(4, correction=0.5), 4), torch.Generator().manual_seed(0)
+    replay.sample(1, random)
+    replay.update_priorities(torch.tensor([0, 1, 2, 3]), torch.tensor([1.0, -4.0, 1.0, 2.0]))
+    batch = replay.sample(8000, random)
+    assert torch.bincount(batch.index).tolist() == pytest.approx([1000, 4000, 1000, 2000], abs=2)
+    assert batch.weight is not None
+    # (1 / priority)^0.5 over the largest, which is 1
+    expected = torch.tensor([1.0, 0.5, 1.0, 0.5**0.5])[batch.index]
+    torch.testing.assert_close(batch.weight, expected)
+
+
+def test_the_exponent_flattens_the_chances_and_the_correction_grows_to_one() -> None:
+    random = torch.Generator().manual_seed(0)
+    replay = _filled(_prioritised(2, exponent=0.5, correction=0.0, correction_steps=2), 2)
+    replay.sample(1, random)
+    replay.update_priorities(torch.tensor([0, 1]), torch.tensor([1.0, 9.0]))
+    batch = replay.sample(4000, random)
+    assert torch.bincount(batch.index).tolist() == pytest.approx([1000, 3000], abs=2)
+    assert batch.weight is not None
+    torch.testing.assert_close(batch.weight, torch.tensor([1.0, 1 / 3])[batch.index])
+
+
+def test_what_is_new_gets_the_largest_priority() -> None:
+    replay, random = _filled(_prioritised(3), 3), torch.Generator().manual_seed(0)
+    replay.sample(1, random)
+    replay.update_priorities(torch.tensor([0, 1, 2]), torch.tensor([2.0, 5.0, 2.0]))
+    replay.add(_column([3]), _column([0]), _step([0], [0]))  # takes the place of transition 0
+    assert torch.bincount(replay.sample(1200, random).index).tolist() == pytest.approx([500, 500, 200], abs=2)
+
+
+def test_only_what_is_there_is_drawn() -> None:
+    replay = _filled(_prioritised(1000), 3)
+    index = replay.sample(500, torch.Generator().manual_seed(0)).index
+    assert index.unique().tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("prioritised", [None, Prioritisation(0.6, 0.4, 100)])
+def test_a_saved_replay_goes_on_with_the_same_draws(prioritised: Prioritisation | None) -> None:
+    def learned(replay: Replay, random: torch.Generator, steps: range) -> list[list[float]]:
+        drawn = []
+        for t in steps:
+            replay.add(_column([t, -t]), _column([0, 0]), _step([t, t], [t, 0], terminated=[t % 5 == 0, t % 7 == 0]))
+            if len(replay):
+                batch = replay.sample(6, random)
+                replay.update_priorities(batch.index, batch.observation[:, 0])
+                drawn.append([*batch.observation[:, 0].tolist(), *batch.reward.tolist()])
+        return drawn
+
+    settings: dict[str, Any] = {"capacity": 20, "copies": 2, "n_step": 3, "prioritised": prioritised}
+    random, again = torch.Generator().manual_seed(0), torch.Generator()
+    replay, other = _replay(**settings), _replay(**settings)
+    learned(replay, random, range(30))
+    other.set_state(replay.get_state(), replay.rows(replay.added - len(replay), replay.added).numpy())
+    again.set_state(random.get_state())
+    assert learned(other, again, range(30, 60)) == learned(replay, random, range(30, 60))

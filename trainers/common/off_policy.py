@@ -95,10 +95,15 @@ class Lesson:
 class Learner(Protocol):
     """What a trainer brings: its networks and how they act and learn. Observations are raw everywhere."""
 
-    actor: nn.Module
-    """Deterministic; a copy of it on the CPU is what training gives. Holds `normaliser`."""
-    normaliser: Normaliser
-    """Of the observations; the loop lets it see what was collected."""
+    @property
+    def actor(self) -> nn.Module:
+        """Deterministic; a copy of it on the CPU is what training gives. Holds `normaliser`."""
+        ...
+
+    @property
+    def normaliser(self) -> Normaliser:
+        """Of the observations; the loop lets it see what was collected."""
+        ...
 
     def act(self, observation: Tensor, mask: Tensor | None, moment: Moment) -> Tensor:
         """Exploring actions `[copies, action]` as the world takes them; all tensors on the learner's device."""
@@ -124,7 +129,7 @@ def plain(config: Any) -> dict[str, Any]:
 
 def normaliser_for(world: VecEnv, clip: float, enabled: bool) -> Normaliser:
     """The normaliser of a world's observations; if not enabled, one that changes nothing."""
-    return Normaliser(world.observation_size, clip=clip if enabled else math.inf)
+    return Normaliser(world.observation_size, clip=clip, learns=enabled)
 
 
 def train(world: VecEnv, learner: Learner, replay: Replay, config: Settings, run: Run) -> nn.Module:
@@ -209,7 +214,10 @@ class Loop:
         if not len(self.replay):
             return
         for _ in range(int(self._updates_due)):
-            lesson = self.learner.learn(self.replay.sample(self.config.batch_size, self._random))
+            batch = self.replay.sample(self.config.batch_size, self._random)
+            lesson = self.learner.learn(batch)
+            if lesson.error is not None:
+                self.replay.update_priorities(batch.index, lesson.error)
             for name, figure in lesson.figures.items():
                 self._figures[name].append(figure)
             self.updates += 1

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainers.common.sum_tree import SumTree
 from trainers.common.vec_env import Step, VecEnv
 
 Floats = NDArray[np.float32]
@@ -52,6 +53,20 @@ class Sizes:
         return cls(world.num_envs, world.observation_size, world.action_size)
 
 
+@dataclass(frozen=True)
+class Prioritisation:
+    """Draw transitions with large errors more often (Schaul et al. 2016, proportional variant)."""
+
+    exponent: float
+    """α: chances grow with |error|^α; 0 is uniform."""
+    correction: float
+    """β at the start: how far importance weights make up for the uneven chances; it grows to 1."""
+    correction_steps: int
+    """Transitions added until β is 1."""
+    minimum: float = 1e-6
+    """ε: added to every |error|, so that nothing is lost for ever."""
+
+
 class Columns:
     """Where the parts of a transition stand in its row of numbers."""
 
@@ -66,7 +81,7 @@ class Columns:
 
 
 class Replay:
-    """The last `capacity` transitions of all copies, drawn from uniformly.
+    """The last `capacity` transitions of all copies, drawn uniformly or by priority.
 
     Every transition is one row of one tensor, so that a batch is one gather. n-step returns are summed up as the steps
     come, so that they cost nothing when sampling.
@@ -76,6 +91,7 @@ class Replay:
         sizes: of a transition.
         discount: γ per step.
         n_step: rewards that are summed up before the value of what comes next.
+        prioritised: how to prefer some; None draws uniformly.
         device: where batches are wanted.
 
     Raises:
@@ -83,7 +99,14 @@ class Replay:
     """
 
     def __init__(
-        self, capacity: int, sizes: Sizes, *, discount: float, n_step: int = 1, device: torch.device | str = "cpu"
+        self,
+        capacity: int,
+        sizes: Sizes,
+        *,
+        discount: float,
+        n_step: int = 1,
+        prioritised: Prioritisation | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         if capacity < sizes.copies * n_step:
             raise ValueError(f"a replay of {capacity} transitions can't hold {n_step} steps of {sizes.copies} copies")
@@ -96,6 +119,7 @@ class Replay:
         self._n_step = n_step
         self._time = 0
         self._columns: Columns | None = None
+        self._priorities = None if prioritised is None else _Priorities(capacity, prioritised)
 
     def __len__(self) -> int:
         return min(self.added, self.capacity)
@@ -146,9 +170,16 @@ class Replay:
         self._emit(complete)
 
     def sample(self, batch: int, random: torch.Generator) -> Transitions:
-        """So many transitions, each drawn uniformly from all that are there."""
-        index = torch.randint(len(self), (batch,), generator=random)
-        return self._gathered(index.to(self.device), None)
+        """So many transitions, drawn from all that are there."""
+        if self._priorities is None:
+            return self._gathered(torch.randint(len(self), (batch,), generator=random).to(self.device), None)
+        index, weight = self._priorities.draw(torch.rand(batch, generator=random, dtype=torch.float64), self.added)
+        return self._gathered(index.to(self.device), weight.to(self.device))
+
+    def update_priorities(self, index: Tensor, error: Tensor) -> None:
+        """Tell the TD errors `[batch]` of transitions drawn; nothing happens where drawing is uniform."""
+        if self._priorities is not None:
+            self._priorities.update(index.cpu().numpy(), error.detach().abs().cpu().numpy())
 
     def observations(self, first: int, last: int) -> Tensor:
         """The raw observations of the transitions number `first` to `last`, without `last`, that are still there."""
@@ -172,6 +203,7 @@ class Replay:
             "choices": self._columns.choices,
             "windows": self._windows.copy(),
             "under_way": self._under_way.copy(),
+            "priorities": None if self._priorities is None else self._priorities.get_state(),
         }
 
     def set_state(self, state: Mapping[str, Any], rows: Floats | None) -> None:
@@ -181,6 +213,8 @@ class Replay:
             return
         self._allocate(state["choices"])
         self._windows, self._under_way = np.array(state["windows"]), np.array(state["under_way"])
+        if self._priorities is not None:
+            self._priorities.set_state(state["priorities"])
         if rows is not None:
             self._write(self.added - len(rows), torch.from_numpy(rows))
 
@@ -234,6 +268,53 @@ class Replay:
             weight=weight,
             index=index,
         )
+
+
+class _Priorities:
+    """How likely each transition is drawn."""
+
+    def __init__(self, capacity: int, settings: Prioritisation) -> None:
+        self._capacity = capacity
+        self._settings = settings
+        self._tree = SumTree(capacity)
+        self._known = 0
+        self._largest = 1.0
+
+    def draw(self, random: Tensor, added: int) -> tuple[Tensor, Tensor]:
+        """Indices, one from each of as many equal shares of all chances, and their importance weights.
+
+        w = (N P)^-β over the largest of the batch (Schaul et al. 2016, sec. 3.4).
+        """
+        self._take_in(added)
+        share = self._tree.total / len(random)
+        index = self._tree.find((random.numpy() + np.arange(len(random))) * share)
+        count = min(added, self._capacity)
+        np.minimum(index, count - 1, out=index)
+        settings = self._settings
+        grown = min(1.0, added / settings.correction_steps)
+        correction = settings.correction + (1.0 - settings.correction) * grown
+        weight = self._tree.values[index] ** -correction  # N and the total fall out
+        return torch.from_numpy(index), torch.from_numpy((weight / weight.max()).astype(np.float32))
+
+    def update(self, index: NDArray[np.int64], error: Floats) -> None:
+        """Make the chances fit the errors."""
+        priority = (error.astype(np.float64) + self._settings.minimum) ** self._settings.exponent
+        self._largest = max(self._largest, float(priority.max()))
+        self._tree.set(index, priority)
+
+    def get_state(self) -> dict[str, Any]:
+        return {"values": self._tree.values.copy(), "known": self._known, "largest": self._largest}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        self._tree.set(np.arange(self._capacity), state["values"])
+        self._known, self._largest = state["known"], state["largest"]
+
+    def _take_in(self, added: int) -> None:
+        """What is new gets the largest priority known, so that it is drawn at least once soon."""
+        first = max(self._known, added - self._capacity)
+        if first < added:
+            self._tree.set(np.arange(first, added) % self._capacity, self._largest)
+        self._known = added
 
 
 def _all_open_if_none(mask: NDArray[np.bool_] | None, columns: Columns) -> NDArray[np.bool_]:
