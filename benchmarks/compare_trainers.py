@@ -1,0 +1,363 @@
+"""Compares our trainers with Stable-Baselines3 on environments that nobody here wrote, at the same number of steps.
+
+`python benchmarks/compare_trainers.py run` does every run of `benchmarks/trainers/comparison.yaml` that has no result
+yet, each in a process of its own, and appends what the last policy returned to `benchmarks/trainers/results/`, so it
+can be stopped at any moment and goes on where it was. `status` tells what is left, `table` prints the comparison as
+Markdown, `plot FILE` draws it. Stable-Baselines3 runs in the environment that `benchmarks/sb3/setup.sh` makes.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+FOLDER = HERE / "trainers"
+Library = Literal["companion", "sb3"]
+LEARN: dict[Library, Path] = {"companion": FOLDER / "learn.py", "sb3": HERE / "sb3" / "learn.py"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the comparison."""
+
+    environment: str
+    trainer: str
+    steps: int
+    """Transitions to learn from, the same on both sides."""
+    seeds: int
+    wanted: float
+    """Mean return over the judged episodes."""
+    against: str | None = None
+    """The algorithm of Stable-Baselines3 beside it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training to do."""
+
+    library: Library
+    environment: str
+    trainer: str
+    seed: int
+    steps: int
+
+    def command(self, python: Path) -> list[str]:
+        """What does it and prints its record."""
+        numbers = ["--seed", str(self.seed), "--steps", str(self.steps)]
+        return [str(python), str(LEARN[self.library]), self.environment, self.trainer, *numbers]
+
+    def __str__(self) -> str:
+        return f"{self.library} {self.environment} {self.trainer} seed {self.seed}"
+
+
+def rows(file: Path = FOLDER / "comparison.yaml") -> list[Row]:
+    """The comparison as its file gives it."""
+    plan = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return [Row(place, trainer, **entry) for place, trainers in plan.items() for trainer, entry in trainers.items()]
+
+
+def jobs(library: Library, plan: Iterable[Row]) -> Iterator[Job]:
+    """The runs of one library, each once; seed 0 of every row before any seed 1, so that a picture appears early."""
+    plan = list(plan)
+    seen: set[Job] = set()
+    for seed in range(max((row.seeds for row in plan), default=0)):
+        for row in plan:
+            trainer = row.trainer if library == "companion" else row.against
+            if seed >= row.seeds or trainer is None:
+                continue
+            job = Job(library, row.environment, trainer, seed, row.steps)
+            if job not in seen:
+                seen.add(job)
+                yield job
+
+
+# Records
+
+
+class Records:
+    """The results of one library, one JSON object per line; of several for one run the last counts."""
+
+    def __init__(self, library: Library, folder: Path) -> None:
+        self.file = folder / f"{library}.jsonl"
+        self._library: Library = library
+        self._found: dict[Job, dict[str, Any]] = {}
+        for line in self.file.read_text(encoding="utf-8").splitlines() if self.file.exists() else ():
+            record = json.loads(line)
+            self._found[self._job(record)] = record
+
+    def get(self, job: Job) -> dict[str, Any] | None:
+        """What a run gave, None where it was not done yet."""
+        return self._found.get(job)
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Append the result of a run."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        self._found[self._job(record)] = record
+
+    def scores(self, row: Row) -> NDArray[np.float64]:
+        """The mean return of each seed of a row that was done."""
+        trainer = row.trainer if self._library == "companion" else row.against
+        wanted = [Job(self._library, row.environment, str(trainer), seed, row.steps) for seed in range(row.seeds)]
+        found = [record for record in map(self.get, wanted) if record is not None]
+        return np.array([np.mean(record["returns"]) for record in found])
+
+    def _job(self, record: dict[str, Any]) -> Job:
+        names = ("environment", "trainer", "seed", "steps")
+        return Job(self._library, *(record[name] for name in names))
+
+
+def run(todo: Sequence[Job], records: Records, python: Path, repeat: bool) -> int:
+    """Do what has no result yet; how many runs failed."""
+    failures = 0
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for job in todo:
+        if records.get(job) is not None and not repeat:
+            continue
+        print(f"{job} …", file=sys.stderr, flush=True)
+        commit = _commit()
+        done = subprocess.run(job.command(python), capture_output=True, text=True, env=environment, check=False)
+        if done.returncode != 0:
+            failures += 1
+            reason = (done.stderr.strip().splitlines() or ["no word"])[-1]
+            print(f"{job} failed with {done.returncode}: {reason}", file=sys.stderr, flush=True)
+            continue
+        record = {**json.loads(done.stdout.splitlines()[-1]), "commit": commit}
+        records.add(record)
+        told = f"{np.mean(record['returns']):.1f} after {record['seconds']:.0f} s"
+        print(f"{job}: {told}", file=sys.stderr, flush=True)
+    return failures
+
+
+def _commit() -> str:
+    """The commit that a run is made with, and whether something differed from it."""
+    words = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=10", "--dirty", "--exclude=*"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+# Statistics
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its bootstrap 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]"
+
+
+def interquartile_mean(scores: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+    """The mean without the lowest and the highest quarter (Agarwal et al. 2021); of three scores, of all."""
+    from scipy.stats import trim_mean
+
+    return trim_mean(scores, 0.25, axis=axis)
+
+
+def estimate(scores: NDArray[np.float64]) -> Estimate:
+    """The interquartile mean over the seeds and the percentile bootstrap's 95 % interval."""
+    from scipy.stats import bootstrap
+
+    value = float(interquartile_mean(scores))
+    if len(scores) < 2 or np.ptp(scores) == 0:
+        return Estimate(value, value, value)
+    found = bootstrap((scores,), interquartile_mean, n_resamples=10_000, method="percentile", rng=0)
+    return Estimate(value, float(found.confidence_interval.low), float(found.confidence_interval.high))
+
+
+def worse_probability(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
+    """P(a run of ours returns less than one of theirs), ties counted half (Agarwal et al. 2021, after Mann-Whitney)."""
+    difference = ours[:, None] - theirs[None, :]
+    return float((np.sum(difference < 0) + 0.5 * np.sum(difference == 0)) / difference.size)
+
+
+def p_value_worse(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
+    """Exact one-sided permutation test of the difference of the means: small where ours is worse by more than luck."""
+    from scipy.stats import permutation_test
+
+    def difference(first: NDArray[np.float64], second: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+        return np.mean(first, axis=axis) - np.mean(second, axis=axis)
+
+    if np.ptp(np.concatenate([ours, theirs])) == 0:
+        return 1.0
+    found = permutation_test((ours, theirs), difference, vectorized=True, n_resamples=10_000, alternative="less")
+    return float(found.pvalue)
+
+
+SIGNIFICANT = 0.05
+"""Ours is called worse where the p-value is at most this, which 3 seeds a side can just give."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a row of the comparison says; None where runs are missing."""
+
+    row: Row
+    ours: NDArray[np.float64]
+    theirs: NDArray[np.float64]
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether ours returns what is wanted."""
+        return bool(interquartile_mean(self.ours) >= self.row.wanted) if len(self.ours) else None
+
+    @property
+    def worse(self) -> bool | None:
+        """Whether ours is significantly worse than Stable-Baselines3."""
+        if len(self.ours) < 2 or len(self.theirs) < 2:
+            return None
+        return p_value_worse(self.ours, self.theirs) <= SIGNIFICANT
+
+
+def verdicts(plan: Iterable[Row], folder: Path) -> list[Verdict]:
+    """Every row with the scores that there are."""
+    ours, theirs = Records("companion", folder), Records("sb3", folder)
+    none = np.zeros(0)
+    return [Verdict(row, ours.scores(row), theirs.scores(row) if row.against else none) for row in plan]
+
+
+# Output
+
+
+def table(found: Iterable[Verdict]) -> str:
+    """The comparison as a Markdown table."""
+    head = ("environment", "trainer", "steps", "wanted", "ours", "Stable-Baselines3", "P(ours worse)", "p", "")
+    lines = [_line(head), _line(["---"] * len(head))]
+    lines += [_line(_cells(verdict)) for verdict in found]
+    return "\n".join(lines)
+
+
+def _cells(verdict: Verdict) -> list[str]:
+    row, ours, theirs = verdict.row, verdict.ours, verdict.theirs
+    both = len(ours) > 1 and len(theirs) > 1
+    words = {None: [], True: ["reached"], False: ["**not reached**"]}[verdict.reached]
+    words += {None: [], True: ["**worse**"], False: ["not worse"]}[verdict.worse]
+    return [
+        row.environment,
+        row.trainer,
+        f"{row.steps:,}",
+        f"{row.wanted:g}",
+        _scores(ours, row.seeds),
+        f"{_scores(theirs, row.seeds)}{f' ({row.against})' if row.against != row.trainer else ''}"
+        if row.against
+        else "has none",
+        f"{worse_probability(ours, theirs):.2f}" if both else "",
+        f"{p_value_worse(ours, theirs):.2f}" if both else "",
+        ", ".join(words),
+    ]
+
+
+def _scores(scores: NDArray[np.float64], seeds: int) -> str:
+    if not len(scores):
+        return "not run yet"
+    return f"{estimate(scores)}" + (f", {len(scores)} of {seeds} seeds" if len(scores) < seeds else "")
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def plot(found: Sequence[Verdict], file: Path) -> None:
+    """Draw every row: each seed as a dot, the interquartile mean with its interval, and what is wanted."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
+
+    places = list(dict.fromkeys(verdict.row.environment for verdict in found))
+    figure, axes = plt.subplots(1, len(places), figsize=(3.2 * len(places), 3.6), layout="constrained", squeeze=False)
+    for axis, place in zip(axes[0], places, strict=True):
+        here = [verdict for verdict in found if verdict.row.environment == place]
+        _draw_place(axis, here)
+        axis.set_title(place, fontsize=10)
+    axes[0][0].set_ylabel("mean return over 100 episodes")
+    handles = [Line2D([], [], color=color, marker="o", label=name) for name, color in COLORS.items()]
+    handles.append(Line2D([], [], color="0.4", linestyle="--", label="wanted"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.savefig(file, dpi=150)
+    plt.close(figure)
+
+
+COLORS = {"ours": "tab:blue", "Stable-Baselines3": "tab:orange"}
+
+
+def _draw_place(axis: Any, here: Sequence[Verdict]) -> None:
+    for at, verdict in enumerate(here):
+        axis.plot([at - 0.4, at + 0.4], [verdict.row.wanted] * 2, color="0.4", linestyle="--", linewidth=1)
+        for offset, (name, color), scores in zip(
+            (-0.15, 0.15), COLORS.items(), (verdict.ours, verdict.theirs), strict=True
+        ):
+            if not len(scores):
+                continue
+            middle = estimate(scores)
+            axis.plot([at + offset] * len(scores), scores, "o", color=color, alpha=0.3, markersize=4, label=name)
+            axis.plot([at + offset] * 2, [middle.low, middle.high], color=color, linewidth=2)
+            axis.plot([at + offset], [middle.value], "o", color=color, markersize=6)
+    axis.set_xticks(range(len(here)), [verdict.row.trainer for verdict in here], fontsize=9)
+    axis.tick_params(axis="y", labelsize=8)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def main() -> int:
+    """Run, tell or draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("verb", choices=("run", "status", "table", "plot"))
+    parser.add_argument("file", nargs="?", type=Path, help="picture that `plot` writes")
+    parser.add_argument("--library", choices=tuple(LEARN), help="one side only")
+    parser.add_argument("--environment", nargs="+", help="these only")
+    parser.add_argument("--trainer", nargs="+", help="these only")
+    parser.add_argument("--sb3-python", type=Path, default=ROOT / ".venv-sb3/bin/python", help="(default: %(default)s)")
+    parser.add_argument("--results", type=Path, default=FOLDER / "results", help="folder (default: %(default)s)")
+    parser.add_argument("--repeat", action="store_true", help="run again what has a result")
+    chosen = parser.parse_args()
+    plan = [
+        row
+        for row in rows()
+        if (chosen.environment is None or row.environment in chosen.environment)
+        and (chosen.trainer is None or row.trainer in chosen.trainer)
+    ]
+    if not plan:
+        print("no such row in benchmarks/trainers/comparison.yaml", file=sys.stderr)
+        return 2
+    if chosen.verb == "table":
+        print(table(verdicts(plan, chosen.results)))
+        return 0
+    if chosen.verb == "plot":
+        if chosen.file is None:
+            parser.error("plot needs the FILE to write")
+        plot(verdicts(plan, chosen.results), chosen.file)
+        return 0
+    failures = 0
+    pythons = {"companion": Path(sys.executable), "sb3": chosen.sb3_python}
+    for library in LEARN:
+        if chosen.library not in (None, library):
+            continue
+        todo, records = list(jobs(library, plan)), Records(library, chosen.results)
+        if chosen.verb == "run":
+            failures += run(todo, records, pythons[library], chosen.repeat)
+        else:
+            done = [job for job in todo if records.get(job) is not None]
+            print(json.dumps({"library": library, "runs": len(todo), "done": len(done)}))
+            print("\n".join(f"left: {job}" for job in todo if records.get(job) is None), file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
