@@ -1,6 +1,6 @@
 """Many copies of one task, stepped together by MuJoCo's C++ threads.
 
-`Simulator.step` is the whole of one decision: delay the action, drive, advance the physics, scan, measure, judge, and
+`Simulator.step` is the whole of one decision: delay the action, drive, advance the physics, measure, judge, and
 start the finished copies anew. Randomness is drawn from one generator in the calling thread, so that a seed gives the
 same trajectory at any number of threads.
 """
@@ -16,7 +16,6 @@ import numpy as np
 from mujoco import rollout
 from numpy.typing import NDArray
 
-from companion.simulator.lidar import LidarScanner
 from companion.simulator.models import CopiedModels, names_of
 from companion.tasks import Task
 from companion.tasks._scene import ALL, Floats, Physics, Scene, flat_arrays
@@ -83,11 +82,6 @@ class Simulator:
         self._models = CopiedModels(mujoco.MjModel.from_xml_string(self._scene.mjcf()), copies)
         self._data = [mujoco.MjData(self._models.nominal) for _ in range(threads)]
         self._rollout = rollout.Rollout(nthread=threads)
-        self._scanner = (
-            LidarScanner(self._scene.mjcf(), self._scene.lidar, copies, self._data_factory, self._rollout)
-            if self._scene.lidar
-            else None
-        )
         self._draws: dict[str, Draw] = {}
         self._last_signals: dict[str, Floats] = {}
         for name, value in (overrides or {}).items():
@@ -114,7 +108,6 @@ class Simulator:
         self._take_action(action)
         self._scene.drive(self._physics, self._delayed_action(), self._random)
         invalid = self._advance()
-        self._scan(self._due_for_scan() & ~invalid)
         signals = self._measure(ALL)
         invalid |= self._not_finite(signals)
         self._replace(signals, invalid)
@@ -136,7 +129,6 @@ class Simulator:
             "arrays": {name: getattr(self, name).copy() for name in _OWN_ARRAYS},
             "scene": {name: array.copy() for name, array in flat_arrays(self._scene.state).items()},
             "models": self._models.edited(),
-            "scan_models": self._scanner.models.edited() if self._scanner else {},
             "perturbation": self.perturbations(),
             "last_signals": {name: value.copy() for name, value in self._last_signals.items()},
             "random": copy.deepcopy(self._random.bit_generator.state),
@@ -159,8 +151,6 @@ class Simulator:
         for name, values in state["perturbation"].items():
             self._perturbation[name][...] = values
         self._models.restore(state["models"])
-        if self._scanner:
-            self._scanner.models.restore(state["scan_models"])
         self._last_signals = {name: np.array(value) for name, value in state["last_signals"].items()}
         self._random.bit_generator.state = state["random"]
         self.invalid_count = state["invalid_count"]
@@ -203,13 +193,9 @@ class Simulator:
         self._action_history = np.zeros((copies, depth, actions))
         self._clock = np.zeros(1, np.int64)
         self._length = np.zeros(copies, np.int64)
-        self._scan_phase = np.zeros(copies, np.int64)
         self._perturbation = {entry.name: np.zeros(copies) for entry in self.task.perturbations}
         self._rows = np.arange(copies)
         self._scene.allocate(copies, names_of(model))
-
-    def _data_factory(self, model: mujoco.MjModel) -> list[mujoco.MjData]:
-        return [mujoco.MjData(model) for _ in self._data]
 
     def _take_action(self, action: NDArray[Any]) -> None:
         self._clock += 1
@@ -241,20 +227,6 @@ class Simulator:
         # On a warning MuJoCo's rollout stops stepping that copy, which shows in its clock.
         on_time = np.abs(self._state[:, 0] - start_s - self.task.control_period_s) < self.task.physics_step_s / 2
         return ~(on_time & np.isfinite(self._state).all(axis=1) & np.isfinite(self._sensor).all(axis=(1, 2)))
-
-    def _due_for_scan(self) -> NDArray[np.bool_]:
-        if self._scanner is None:
-            return np.zeros(self.copies, np.bool_)
-        every = max(1, round(self._scanner.lidar.period_s / self.task.control_period_s))
-        return (self._length + self._scan_phase) % every == 0
-
-    def _scan(self, due: NDArray[np.bool_]) -> None:
-        if self._scanner is None or not due.any():
-            return
-        which = np.flatnonzero(due)
-        position, yaw = self._scene.lidar_pose(which, self._physics)
-        mocap = self._control[which, -1, self._models.nominal.nu :]
-        self._scene.scanned(which, self._scanner.scan(which, mocap, position, yaw), self._random)
 
     def _measure(self, which: Any) -> dict[str, Floats]:
         signals = self._scene.measure(which, self._physics, self._random)
@@ -292,15 +264,8 @@ class Simulator:
         self._sensor[which] = 0.0
         self._action_history[which] = self.task.rest_action
         self._length[which] = 0
-        self._scan_phase[which] = self._random.integers(0, 1 << 16, len(which))
         values = {name: self._perturbation[name][which] for name in self._perturbation}
-        edits = self._scene.start(which, self._physics, values, self._random)
-        self._models.apply(which, edits)
-        if self._scanner:
-            self._scanner.models.apply(which, edits)
-            mask = np.zeros(self.copies, np.bool_)
-            mask[which] = True
-            self._scan(mask)
+        self._models.apply(which, self._scene.start(which, self._physics, values, self._random))
 
     def _drawn(self, name: str, count: int) -> Floats:
         entry = self.task.perturbation(name)
@@ -311,7 +276,7 @@ class Simulator:
         return self._random.uniform(entry.low, entry.high, count)
 
 
-_OWN_ARRAYS = ("_state", "_control", "_sensor", "_action_history", "_clock", "_length", "_scan_phase")
+_OWN_ARRAYS = ("_state", "_control", "_sensor", "_action_history", "_clock", "_length")
 
 
 def available_threads() -> int:

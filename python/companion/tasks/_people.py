@@ -55,7 +55,7 @@ def place_people(
     people = empty_people(rows, most)
     for index in range(most):
         people.position[:, index] = draw_free_points(rooms, RADIUS_M + 0.05, robot[:, None], (1.0,), random)
-        people.waypoint[:, index] = draw_free_points(rooms, RADIUS_M + 0.05, robot[:, None], (0.0,), random)
+    people.waypoint[:] = _drawn_waypoints(rooms, most, random)
     people.speed[:] = speed[:, None] * random.uniform(0.9, 1.1, (rows, most))
     people.looks[:] = random.random((rows, most)) < yield_share[:, None]
     people.side[:] = np.where(random.random((rows, most)) < 0.5, 1.0, -1.0)
@@ -89,11 +89,17 @@ def _choose_waypoints(
     stuck = (np.hypot(people.velocity[..., 0], people.velocity[..., 1]) < 0.1) & (people.pause_s <= 0)
     chance = random.random(distance.shape)
     fresh = (distance < 0.3) | (stuck & (chance < 0.1))
-    aim = random.uniform(-1, 1, people.position.shape) * (rooms.half_size - RADIUS_M - 0.1)[:, None, None]
+    aim = _drawn_waypoints(rooms, distance.shape[1], random)
     people.waypoint[:] = np.where(fresh[..., None], aim, people.waypoint)
     rests = chance > 1 - PAUSE_PER_S * period_s
     length = PAUSE_S[0] + (PAUSE_S[1] - PAUSE_S[0]) * random.random(distance.shape)
     people.pause_s[:] = np.where(rests, length, people.pause_s - period_s)
+
+
+def _drawn_waypoints(rooms: Room, people: int, random: np.random.Generator) -> Floats:
+    """Anywhere between the walls, `[rooms, people, 2]`; who can't get there soon chooses anew."""
+    reach = (rooms.half_size - RADIUS_M - 0.1)[:, None, None]
+    return random.uniform(-1, 1, (len(reach), people, 2)) * reach
 
 
 def _make_way(people: People, heading: Floats, robot: Floats, robot_radius_m: float) -> Floats:

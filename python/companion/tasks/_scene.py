@@ -47,19 +47,6 @@ class ModelEdit:
 
 
 @dataclass(frozen=True)
-class Lidar:
-    """A laser scanner on the body `robot`, looking around in the horizontal plane."""
-
-    site: str
-    """The site it is mounted at."""
-    rays: int
-    """Rays per scan, evenly spaced, the first one forward, counted counter-clockwise."""
-    period_s: float
-    """Time between scans; between two scans the last one is held."""
-    max_m: float
-
-
-@dataclass(frozen=True)
 class Ends:
     """Which copies came to a true end, and which of these with success; bool `[copies]`."""
 
@@ -103,7 +90,6 @@ def flat_arrays(arrays: Any) -> dict[str, NDArray[Any]]:
 class Scene(Protocol):
     """What the simulator asks of a task."""
 
-    lidar: Lidar | None
     state: Any
     """A dataclass of arrays over copies, or of such dataclasses: all that the scene remembers between steps."""
 
@@ -123,14 +109,6 @@ class Scene(Protocol):
 
     def drive(self, physics: Physics, action: Floats, random: np.random.Generator) -> None:
         """Turn the action `[copies, n]` in [-1, 1] that takes effect now into controls and mocap poses."""
-        ...
-
-    def lidar_pose(self, which: Which, physics: Physics) -> tuple[Floats, Floats]:
-        """Where the scanner's body is: positions `[k, 3]` m and yaw `[k]` rad in the world."""
-        ...
-
-    def scanned(self, which: NDArray[np.intp], range_m: Floats, random: np.random.Generator) -> None:
-        """Take in a scan, true ranges `[k, rays]` m, cut off at the lidar's reach."""
         ...
 
     def measure(self, which: Which, physics: Physics, random: np.random.Generator) -> dict[str, Floats]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from companion.robots import ur5e
 from companion.signals import Signal
-from companion.tasks._scene import Ends, Floats, Lidar, ModelEdit, Names, Physics, Which
+from companion.tasks._scene import Ends, Floats, ModelEdit, Names, Physics, Which
 from companion.tasks._task import ActionEntry, Metric, Perturbation, Task
 
 CONTROL_PERIOD_S = 0.05
@@ -57,7 +57,6 @@ class ArmState:
 class ArmScene:
     """The table, the arm and the target."""
 
-    lidar: Lidar | None = None
     state: ArmState
 
     def mjcf(self) -> str:
@@ -134,14 +133,6 @@ class ArmScene:
         lead = np.clip(self.state.command + TASK.command(action) - physics.position, -MAX_LEAD_RAD, MAX_LEAD_RAD)
         self.state.command[:] = np.clip(physics.position + lead, -self._limit, self._limit)
         physics.control[:] = self.state.command[:, None, :]
-
-    def lidar_pose(self, which: Which, physics: Physics) -> tuple[Floats, Floats]:
-        """There is no scanner here."""
-        raise ValueError("arm_reach has no lidar")
-
-    def scanned(self, which: np.ndarray, range_m: Floats, random: np.random.Generator) -> None:
-        """There is no scanner here."""
-        raise ValueError("arm_reach has no lidar")
 
     def measure(self, which: Which, physics: Physics, random: np.random.Generator) -> dict[str, Floats]:
         """The signals of `TASK`."""

@@ -1,6 +1,5 @@
 """mobile_goto: a TurtleBot3 drives to a goal in a furnished room in which people walk about."""
 
-import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +8,10 @@ import numpy as np
 
 from companion.robots import turtlebot3
 from companion.signals import Signal
+from companion.tasks._lidar import as_scanned, cast, nearest_per_sector
 from companion.tasks._people import HEIGHT_M, RADIUS_M, People, empty_people, place_people, walk
 from companion.tasks._room import Room, draw_free_points, draw_rooms, empty_rooms
-from companion.tasks._scene import ALL, Ends, Floats, Lidar, ModelEdit, Names, Physics, Which, rows_of, write_rows
+from companion.tasks._scene import ALL, Ends, Floats, ModelEdit, Names, Physics, Which, rows_of, write_rows
 from companion.tasks._task import ActionEntry, Metric, Motion, Perturbation, Task
 
 CONTROL_PERIOD_S = 0.1
@@ -25,6 +25,8 @@ RAYS = 120
 """The LDS-01 gives 360; every third is cast, 18 cm apart at its reach, narrower than anything in the room."""
 BEAMS = 40
 """Sectors of the observation, 9 degrees each, beam 0 straight ahead, counter-clockwise; the nearest return of each."""
+SCAN_STEPS = max(1, round(turtlebot3.ROBOT.lidar_period_s / CONTROL_PERIOD_S))
+"""Decisions from one scan to the next; the last one is held between them."""
 FURNITURE = 8
 PEOPLE = 2
 START_CLEARANCE_M = 0.22
@@ -32,6 +34,8 @@ GOAL_CLEARANCE_M = 0.26
 GOAL_AWAY_M = 1.0
 GRAVITY = 9.81
 _BOT = turtlebot3.ROBOT
+PERSON_AT_SCANNER_M = math.sqrt(RADIUS_M**2 - (RADIUS_M - _BOT.lidar_position_base_m[2]) ** 2)
+"""A person's figure ends in a half ball below; this is its radius where the scanner looks."""
 
 
 @dataclass
@@ -47,6 +51,8 @@ class MobileState:
     scan_before: Floats
     """The one before."""
     scan_age_s: Floats
+    scan_due_steps: Floats
+    """Decisions until the next scan `[copies]`."""
     distance: Floats
     """True distance to the goal at the last decision `[copies]`, m."""
     goal_error: Floats
@@ -62,7 +68,6 @@ class MobileState:
 class MobileScene:
     """The room, its furniture, the people and the robot."""
 
-    lidar: Lidar | None = Lidar("lidar", RAYS, _BOT.lidar_period_s, _BOT.lidar_max_m)
     state: MobileState
 
     def mjcf(self) -> str:
@@ -118,6 +123,7 @@ class MobileScene:
             scan=np.zeros(scans),
             scan_before=np.zeros(scans),
             scan_age_s=np.zeros(copies),
+            scan_due_steps=np.zeros(copies),
             distance=np.zeros(copies),
             goal_error=np.zeros(pairs),
             lidar_noise=np.zeros(copies),
@@ -149,6 +155,9 @@ class MobileScene:
         self.state.distance[which] = np.linalg.norm(goal - robot, axis=1)
         physics.position[which, 2] = random.uniform(-np.pi, np.pi, len(which))
         self._pose(which, physics, rooms, people, goal)
+        self._scan(which, physics, random)
+        self.state.scan_before[which] = self.state.scan[which]
+        self.state.scan_due_steps[which] = random.integers(1, SCAN_STEPS + 1, len(which))
         return self._edits(rooms, perturbation)
 
     def drive(self, physics: Physics, action: Floats, random: np.random.Generator) -> None:
@@ -161,32 +170,16 @@ class MobileScene:
         walk(self.state.people, self.state.room, physics.position[:, :2], _BOT.radius_m, CONTROL_PERIOD_S, random)
         self._pose_people(ALL, physics, before, self.state.people)
         self.state.scan_age_s += CONTROL_PERIOD_S
-
-    def lidar_pose(self, which: Which, physics: Physics) -> tuple[Floats, Floats]:
-        """The robot's place, and its yaw with the scanner's mounting error."""
-        position = np.zeros((len(physics.position[which]), 3))
-        position[:, :2] = physics.position[which, :2]
-        return position, physics.position[which, 2] + self.state.lidar_yaw[which]
-
-    def scanned(self, which: np.ndarray, range_m: Floats, random: np.random.Generator) -> None:
-        """Add the LDS-01's noise and drop-outs, and keep the nearest return of each sector."""
-        state = self.state
-        noise = random.standard_normal(range_m.shape, np.float32)
-        seen = range_m * (1 + state.lidar_noise[which, None] * noise)
-        lost = random.random(range_m.shape, np.float32) < state.lidar_dropout[which, None]
-        lost |= (seen < _BOT.lidar_min_m) | (seen > _BOT.lidar_max_m)
-        seen[lost] = _BOT.lidar_max_m
-        rays = RAYS // BEAMS
-        turned = np.roll(seen, rays // 2, axis=1)
-        pooled = functools.reduce(np.minimum, (turned[:, ray::rays] for ray in range(rays)))
-        first = (state.scan_age_s[which] < 0)[:, None]
-        state.scan_before[which] = np.where(first, pooled, state.scan[which])
-        state.scan[which] = pooled
-        state.scan_age_s[which] = 0.0
+        self.state.scan_due_steps -= 1
 
     def measure(self, which: Which, physics: Physics, random: np.random.Generator) -> dict[str, Floats]:
         """The signals of `TASK`."""
         state = self.state
+        due = state.scan_due_steps[which] == 0
+        if due.any():
+            rows = np.arange(len(state.scan_due_steps))[which][due]
+            self._scan(rows, physics, random)
+            state.scan_due_steps[rows] = SCAN_STEPS
         place, yaw = physics.position[which, :2], physics.position[which, 2:3]
         cos, sin = np.cos(yaw), np.sin(yaw)
         to_goal = state.goal[which] - place
@@ -235,6 +228,19 @@ class MobileScene:
         contact, success = signals["contact"][:, 0] > 0, signals["success"][:, 0] > 0
         return Ends(contact | success, success)
 
+    def _scan(self, which: np.ndarray, physics: Physics, random: np.random.Generator) -> None:
+        """Turn the scanner once in these copies."""
+        state, limits = self.state, (_BOT.lidar_min_m, _BOT.lidar_max_m)
+        yaw = physics.position[which, 2]
+        ahead = _BOT.lidar_position_base_m[0] * np.stack((np.cos(yaw), np.sin(yaw)), axis=1)
+        place, yaw = physics.position[which, :2] + ahead, yaw + state.lidar_yaw[which]
+        people = state.people.position[which]
+        ranges = cast(rows_of(state.room, which), people, PERSON_AT_SCANNER_M, place, yaw, RAYS)
+        ranges = as_scanned(ranges, state.lidar_noise[which], state.lidar_dropout[which], limits, random)
+        state.scan_before[which] = state.scan[which]
+        state.scan[which] = nearest_per_sector(ranges, BEAMS)
+        state.scan_age_s[which] = 0.0
+
     def _people_near(self, which: Which, place: Floats, velocity: Floats) -> tuple[Floats, Floats]:
         """From the robot's middle to the nearest person `[k, 1]` m, and how fast robot and person close in `[k, 2]`."""
         people = self.state.people
@@ -261,7 +267,6 @@ class MobileScene:
         state.goal_noise[which] = perturbation["goal_noise_m"]
         state.slip[which, 0] = perturbation["wheel_slip_left"]
         state.slip[which, 1] = perturbation["wheel_slip_right"]
-        state.scan_age_s[which] = -1.0
 
     def _pose(self, which: np.ndarray, physics: Physics, rooms: Room, people: People, goal: Floats) -> None:
         mocap = self._names.mocap
