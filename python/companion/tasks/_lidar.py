@@ -88,31 +88,30 @@ def _turned(yaw: Floats, turn_cos: Ranges, turn_sin: Ranges) -> tuple[Ranges, Ra
 
 def _to_walls(room: Room, place: Floats, x: Ranges, y: Ranges) -> Ranges:
     """From inside a square about the origin to its sides."""
-    half, nearest = room.half_size.astype(np.float32)[:, None], None
-    for axis, along in enumerate((x, y)):
-        at = place[:, axis, None].astype(np.float32)
-        distance = (np.copysign(half, along) - at) / along
-        nearest = distance if nearest is None else np.minimum(nearest, distance)
-    assert nearest is not None
-    return nearest
+    half, at = room.half_size.astype(np.float32)[:, None], place.astype(np.float32)
+    along_x = (np.copysign(half, x) - at[:, :1]) / x
+    return np.minimum(along_x, (np.copysign(half, y) - at[:, 1:]) / y, out=along_x)
 
 
 def _to_piece(room: Room, piece: int, place: Floats, x: Ranges, y: Ranges) -> Ranges:
     """To a rectangle, by slabs; the rays are given in its own frame."""
-    offset = place - room.centre[:, piece]
+    offset, half = place - room.centre[:, piece], room.half[:, piece].astype(np.float32)
     cos, sin = np.cos(room.yaw[:, piece]), np.sin(room.yaw[:, piece])
-    local = (cos * offset[:, 0] + sin * offset[:, 1], cos * offset[:, 1] - sin * offset[:, 0])
-    enter, leave = None, None
-    for axis, along in enumerate((x, y)):
-        inverse = 1 / along
-        middle = inverse * -local[axis].astype(np.float32)[:, None]
-        reach = np.abs(inverse, out=inverse)
-        reach *= room.half[:, piece, axis].astype(np.float32)[:, None]
-        enter = middle - reach if enter is None else np.maximum(enter, middle - reach, out=enter)
-        leave = middle + reach if leave is None else np.minimum(leave, middle + reach, out=leave)
-    assert enter is not None and leave is not None
+    enter, leave = _slab(cos * offset[:, 0] + sin * offset[:, 1], half[:, 0], x)
+    enter_y, leave_y = _slab(cos * offset[:, 1] - sin * offset[:, 0], half[:, 1], y)
+    np.maximum(enter, enter_y, out=enter)
+    np.minimum(leave, leave_y, out=leave)
     np.copyto(enter, _NEVER, where=(enter > leave) | (enter < 0))
     return enter
+
+
+def _slab(at: Floats, half: Ranges, along: Ranges) -> tuple[Ranges, Ranges]:
+    """Where rays from `at` `[k]` enter and leave the strip from -half to half, `[k, rays]` each."""
+    inverse = 1 / along
+    middle = inverse * -at.astype(np.float32)[:, None]
+    reach = np.abs(inverse, out=inverse)
+    reach *= half[:, None]
+    return middle - reach, np.add(middle, reach, out=middle)
 
 
 def _to_circle(offset: Floats, radius_m: float, x: Ranges, y: Ranges) -> Ranges:
