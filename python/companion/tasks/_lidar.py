@@ -107,11 +107,13 @@ def _to_piece(room: Room, piece: int, place: Floats, x: Ranges, y: Ranges) -> Ra
 
 def _slab(at: Floats, half: Ranges, along: Ranges) -> tuple[Ranges, Ranges]:
     """Where rays from `at` `[k]` enter and leave the strip from -half to half, `[k, rays]` each."""
-    inverse = 1 / along
+    inverse = np.float32(1) / along
     middle = inverse * -at.astype(np.float32)[:, None]
     reach = np.abs(inverse, out=inverse)
     reach *= half[:, None]
-    return middle - reach, np.add(middle, reach, out=middle)
+    enter = middle - reach
+    middle += reach
+    return enter, middle
 
 
 def _to_circle(offset: Floats, radius_m: float, x: Ranges, y: Ranges) -> Ranges:
