@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mlagents_envs.base_env import ActionSpec, DimensionProperty, ObservationSpec, ObservationType
 
 from benchmarks.wire_parity import compare
-from companion.mlagents.stock import BehaviorSpec, DecisionSteps, TerminalSteps, UnityEnvironment, UnityException
+from companion.mlagents.stock import UnityEnvironment, UnityException
 from companion.tasks import load
-from companion.worlds._unity_worker import PlayerSettings, Slots, explain, sizes
+from companion.worlds._unity_worker import PlayerSettings, explain
 from companion.worlds.unity import PlayerError, Restarts, Uniform, UnityWorld
 
 COUNTING = "tests/mlagents/counting.py"
@@ -175,106 +174,8 @@ def test_what_cannot_work_is_told_before_anything_starts(tmp_path: Path, countin
         UnityWorld(executable(mangled / "player", COUNTING))
 
 
-def decisions(ids: list[int], values: list[float], reward: float = 1.0) -> DecisionSteps:
-    count = len(ids)
-    observation = [np.array(values, np.float32).reshape(count, 1), np.zeros((count, 1), np.float32)]
-    rewards = np.full(count, reward, np.float32)
-    return DecisionSteps(observation, rewards, np.array(ids, np.int32), None, np.zeros(count), np.zeros(count))
-
-
-def terminals(ids: list[int], values: list[float], reward: float = 2.0, interrupted: bool = False) -> TerminalSteps:
-    count = len(ids)
-    observation = [np.array(values, np.float32).reshape(count, 1), np.zeros((count, 1), np.float32)]
-    cut, rewards = np.full(count, interrupted), np.full(count, reward, np.float32)
-    return TerminalSteps(observation, rewards, cut, np.array(ids, np.int32), np.zeros(count), np.zeros(count))
-
-
-def slots_with(ids: list[int]) -> Slots:
-    slots = Slots(3, 2)
-    slots.clear()
-    slots.hear(decisions(ids, [0.0] * len(ids)), terminals([], []))
-    return slots
-
-
-def test_a_new_agent_holds_no_transition_until_it_has_acted() -> None:
-    slots = slots_with([10, 11])
-    np.testing.assert_array_equal(slots.table["active"], [False, False, False])
-    slots.begin_step()
-    slots.hear(decisions([10, 11, 12], [1.0, 2.0, 3.0]), terminals([], []))
-    np.testing.assert_array_equal(slots.table["active"], [True, True, False])
-    np.testing.assert_array_equal(slots.table["reward"], [1.0, 1.0, 0.0])
-    np.testing.assert_array_equal(slots.table["observation"][:, 0], [1.0, 2.0, 3.0])
-
-
-def test_an_end_without_a_successor_leaves_the_row_empty_afterwards() -> None:
-    slots = slots_with([10, 11, 12])
-    slots.begin_step()
-    slots.hear(decisions([10, 12], [1.0, 3.0]), terminals([11], [9.0], interrupted=True))
-    np.testing.assert_array_equal(slots.table["active"], [True, True, True])
-    np.testing.assert_array_equal(slots.table["truncated"], [False, True, False])
-    np.testing.assert_array_equal(slots.table["final_observation"][:, 0], [1.0, 9.0, 3.0])
-    slots.begin_step()
-    slots.hear(decisions([10, 12], [1.5, 3.5]), terminals([], []))
-    np.testing.assert_array_equal(slots.table["active"], [True, False, True])
-
-
-def test_an_agent_with_a_new_id_takes_the_row_of_the_one_that_ended() -> None:
-    slots = slots_with([10, 11, 12])
-    slots.begin_step()
-    slots.hear(decisions([10, 12, 99], [1.0, 3.0, 5.0]), terminals([11], [9.0]))
-    np.testing.assert_array_equal(slots.deciding, [0, 2, 1])
-    np.testing.assert_array_equal(slots.table["observation"][:, 0], [1.0, 5.0, 3.0])
-    np.testing.assert_array_equal(slots.table["final_observation"][1], [9.0, 0.0])
-    np.testing.assert_array_equal(slots.table["terminated"], [False, True, False])
-
-
-def test_an_agent_that_vanished_without_a_word_gives_up_its_row() -> None:
-    slots = slots_with([10, 11, 12])
-    slots.begin_step()
-    slots.hear(decisions([10, 12], [1.0, 3.0]), terminals([], []))
-    np.testing.assert_array_equal(slots.table["active"], [True, False, True])
-    slots.begin_step()
-    slots.hear(decisions([10, 12, 77], [1.0, 3.0, 7.0]), terminals([], []))
-    np.testing.assert_array_equal(slots.deciding, [0, 2, 1])
-    np.testing.assert_array_equal(slots.table["active"], [True, False, True])
-
-
-def test_an_end_and_its_successor_may_come_in_two_messages() -> None:
-    slots = slots_with([10, 11, 12])
-    slots.begin_step()
-    slots.hear(decisions([], []), terminals([11], [9.0]))
-    assert not len(slots.deciding)
-    slots.hear(decisions([10, 11, 12], [1.0, 2.0, 3.0]), terminals([], []))
-    np.testing.assert_array_equal(slots.table["active"], [True, True, True])
-    np.testing.assert_array_equal(slots.table["reward"], [1.0, 2.0, 1.0])
-    np.testing.assert_array_equal(slots.table["observation"][:, 0], [1.0, 2.0, 3.0])
-    np.testing.assert_array_equal(slots.table["final_observation"][:, 0], [1.0, 9.0, 3.0])
-
-
-def test_more_agents_than_rows_are_told() -> None:
-    with pytest.raises(ValueError, match="more than 3 agents at once"):
-        slots_with([1, 2, 3, 4])
-
-
-def spec(shapes: list[tuple[int, ...]], continuous: int, branches: tuple[int, ...] = ()) -> BehaviorSpec:
-    none = DimensionProperty.NONE
-    observations = [ObservationSpec(s, (none,) * len(s), ObservationType.DEFAULT, "o") for s in shapes]
-    return BehaviorSpec(observations, ActionSpec(continuous, branches))
-
-
-def test_vector_observations_stand_side_by_side() -> None:
-    assert sizes("A", spec([(4,), (3,)], 2)) == (7, 2)
-
-
-def test_images_and_discrete_actions_are_told() -> None:
-    with pytest.raises(ValueError, match=r"observation 1 of A has shape \(3, 84, 84\)"):
-        sizes("A", spec([(4,), (3, 84, 84)], 2))
-    with pytest.raises(ValueError, match=r"A has discrete actions \(2,\)"):
-        sizes("A", spec([(4,)], 2, (2,)))
-
-
 def test_another_version_is_told() -> None:
-    settings = PlayerSettings("player", 5005, 0, 1.0, 1, None, (), None, None)
+    settings = PlayerSettings("player", port=5005, seed=0, timeout_s=1.0)
     with pytest.raises(UnityException) as error:
         UnityEnvironment._raise_version_exception("2.0.0")
     failure = explain(error.value, settings)

@@ -333,9 +333,10 @@ class _Session:
     def _listen(self, data: bytes) -> None:
         """Take in what came on the side channels."""
         known = self.engine
+        parameters = []
         for channel, payload in side_channels.split(data):
             if channel == side_channels.ENVIRONMENT_PARAMETERS:
-                self._set_parameter(*side_channels.environment_parameter(payload))
+                parameters.append(side_channels.environment_parameter(payload))
             elif channel == side_channels.ENGINE_CONFIGURATION:
                 self.engine = side_channels.engine_configuration(payload, self.engine)
             elif channel == side_channels.FLOAT_PROPERTIES:
@@ -345,6 +346,8 @@ class _Session:
                 log.warning("side channel %s is unknown here; its messages are ignored", channel)
         if self.engine != known:
             log.info("engine settings noted, without effect here: %s", self.engine)
+        for name, draw in parameters:
+            self._set_parameter(name, draw)
 
     def _set_parameter(self, name: str, draw: Draw) -> None:
         """Hand a parameter on; one that is not taken is said once and counted, and does not end the session."""

@@ -1,7 +1,6 @@
-"""One ML-Agents player in its own process: started, stepped, and turned into rows of arrays.
+"""One ML-Agents player: started, stepped, and turned into rows of arrays, here or in a process of its own.
 
-The world speaks with it over a pipe. A row is a slot that one agent after another may fill; agents may appear, vanish,
-keep their id over episodes or get a new one.
+The world speaks with it in requests and answers of bytes.
 """
 
 import logging
@@ -10,8 +9,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -22,17 +21,15 @@ from numpy.typing import NDArray
 from companion.mlagents.client import FastEnvironment
 from companion.mlagents.player import REFUSED_PARAMETERS
 from companion.mlagents.stock import (
-    ActionTuple,
-    BehaviorSpec,
-    DecisionSteps,
+    EngineConfigurationChannel,
     EnvironmentParametersChannel,
     StatsSideChannel,
-    TerminalSteps,
     UnityException,
     UnityTimeOutException,
     UnityWorkerInUseException,
     set_log_level,
 )
+from companion.worlds._slots import BehaviorShape, Slots, shape_of
 
 
 @dataclass(frozen=True)
@@ -65,6 +62,22 @@ Parameter: TypeAlias = float | Uniform | Gaussian | MultiRangeUniform
 
 
 @dataclass(frozen=True)
+class EngineSettings:
+    """How a Unity engine shall run, in ML-Agents' words and with its defaults for training."""
+
+    width: int = 84
+    """Of the window, pixels."""
+    height: int = 84
+    quality_level: int = 5
+    time_scale: float = 20.0
+    """Simulated seconds per real second."""
+    target_frame_rate: int = -1
+    """Frames per second, -1 for unlimited."""
+    capture_frame_rate: int = 60
+    """Frames per simulated second."""
+
+
+@dataclass(frozen=True)
 class PlayerSettings:
     """How to start one player and what to ask of it."""
 
@@ -73,25 +86,29 @@ class PlayerSettings:
     port: int
     seed: int
     timeout_s: float
-    areas: int
-    behavior: str | None
-    """Which behaviour to drive where a player has several."""
-    arguments: tuple[str, ...]
-    log_folder: str | None
+    areas: int = 1
+    behaviors: tuple[str, ...] | None = None
+    """Which ones to drive, with or without `?team=0`; None drives all that show up first."""
+    arguments: tuple[str, ...] = ()
+    log_folder: str | None = None
     """Where `Player-0.log` goes."""
-    rows: int | None
-    """Rows to keep for its agents; None takes as many as show up first."""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Rows to keep for a behaviour's agents (`ANY_BEHAVIOR`: for each); else as many as show up first."""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    engine: EngineSettings = EngineSettings()
+    no_graphics: bool = True
+
+
+ANY_BEHAVIOR = ""
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What a player turned out to be."""
+class Shown:
+    """A behaviour that a player turned out to have: all teams of one name, or one of them."""
 
-    behavior: str
+    name: str
     rows: int
-    observation_size: int
-    action_size: int
+    shape: BehaviorShape
 
 
 @dataclass(frozen=True)
@@ -103,124 +120,12 @@ class Failure:
     """False where a restart would meet the same wall."""
 
 
+class NobodyDecidesError(RuntimeError):
+    """A player goes on, but no agent of it asks for a decision."""
+
+
 PLAYER_ERRORS = (UnityException, OSError, ValueError, RuntimeError)
 """What goes wrong with a player."""
-
-
-def row_layout(observation_size: int) -> np.dtype[Any]:
-    """What is told about each row after a step."""
-    return np.dtype(
-        [
-            ("observation", np.float32, observation_size),
-            ("final_observation", np.float32, observation_size),
-            ("reward", np.float32),
-            ("terminated", np.bool_),
-            ("truncated", np.bool_),
-            ("active", np.bool_),
-            ("reported", np.int32),
-        ]
-    )
-
-
-class Slots:
-    """Which agent fills which row, and what a step told about it."""
-
-    def __init__(self, rows: int, observation_size: int) -> None:
-        self.table = np.zeros(rows, row_layout(observation_size))
-        self._row_of: dict[int, int] = {}
-        self._last_heard = np.full(rows, -1)
-        self._message = 0
-        self._deciding_ids = np.zeros(0, np.int32)
-        self.deciding = np.zeros(0, np.int64)
-        """The rows whose agents wait for an action, in the order in which the player asked."""
-        self._awaited = np.zeros(rows, bool)
-        self._ends = 0
-
-    def begin_step(self) -> None:
-        """Forget the last step; what the deciding agents answer from now on is their transition."""
-        self._awaited[:] = False
-        self._awaited[self.deciding] = True
-        for name in ("terminated", "truncated", "active"):
-            self.table[name] = False
-        self.table["reward"] = 0.0
-        self.table["reported"] = -1
-        self._ends = 0
-
-    def clear(self) -> None:
-        """Nobody is known any more: the player was reset."""
-        self._row_of.clear()
-        self._last_heard[:] = -1
-        self._deciding_ids = np.zeros(0, np.int32)
-        self.deciding = np.zeros(0, np.int64)
-        self.begin_step()
-
-    def hear(self, decisions: DecisionSteps, terminals: TerminalSteps) -> None:
-        """Take in one message: ended episodes first, then who decides next."""
-        self._message += 1
-        if len(terminals):
-            self._hear_ends(terminals)
-        rows = self._rows(decisions.agent_id)
-        answering = self._awaited[rows]
-        answered = rows[answering]
-        self.table["reward"][answered] = _rewards(decisions)[answering]
-        self.table["active"][answered] = True
-        self._awaited[answered] = False
-        self.table["observation"][rows] = _observations(decisions)
-        going_on = ~(self.table["terminated"] | self.table["truncated"])
-        self.table["final_observation"][going_on] = self.table["observation"][going_on]
-        self.deciding = rows
-
-    def _hear_ends(self, terminals: TerminalSteps) -> None:
-        """Ends of episodes; one that no action of this step led to says nothing new about a row that has its answer."""
-        rows = np.array([self._row(agent) for agent in terminals.agent_id.tolist()])
-        self._last_heard[rows] = -1
-        news = self._awaited[rows] | ~self.table["active"][rows]
-        ends, rows = self._ends + np.flatnonzero(news), rows[news]
-        self._ends += len(terminals)
-        awaited = self._awaited[rows]
-        final = _observations(terminals)[news]
-        self.table["reported"][rows] = ends
-        self.table["active"][rows] = awaited
-        self.table["reward"][rows] = np.where(awaited, _rewards(terminals)[news], np.float32(0.0))
-        self.table["truncated"][rows] = terminals.interrupted[news]
-        self.table["terminated"][rows] = ~terminals.interrupted[news]
-        self.table["final_observation"][rows] = final
-        self.table["observation"][rows] = final
-        self._awaited[rows] = False
-
-    def _rows(self, agent_ids: NDArray[np.int32]) -> NDArray[np.int64]:
-        """The rows of these agents; the usual case, the same agents as last time, costs no lookup."""
-        if not np.array_equal(agent_ids, self._deciding_ids):
-            rows = np.array([self._row(agent) for agent in agent_ids.tolist()], np.int64)
-            self._deciding_ids = agent_ids
-        else:
-            rows = self.deciding
-        self._last_heard[rows] = self._message
-        return rows
-
-    def _row(self, agent: int) -> int:
-        """The row of an agent; a new one takes a row whose agent ended or has been silent the longest."""
-        if agent not in self._row_of:
-            row = int(np.argmin(self._last_heard))
-            if self._last_heard[row] == self._message:
-                raise ValueError(
-                    f"the player shows more than {len(self._last_heard)} agents at once; "
-                    f"set copies to as many as it can show"
-                )
-            self._row_of = {other: taken for other, taken in self._row_of.items() if taken != row}
-            self._row_of[agent] = row
-            self._last_heard[row] = self._message
-        return self._row_of[agent]
-
-
-def _observations(steps: DecisionSteps | TerminalSteps) -> NDArray[np.float32]:
-    """All vector observations side by side, `[agents, size]`."""
-    return steps.obs[0] if len(steps.obs) == 1 else np.concatenate(steps.obs, axis=1)
-
-
-def _rewards(steps: DecisionSteps | TerminalSteps) -> NDArray[np.float32]:
-    """Own and group reward together, as ML-Agents' extrinsic signal has it."""
-    return steps.reward + steps.group_reward
 
 
 class Player:
@@ -230,19 +135,22 @@ class Player:
         self._settings = settings
         self._stats = StatsSideChannel()
         self._parameters = EnvironmentParametersChannel()
+        engine = EngineConfigurationChannel()
+        engine.set_configuration_parameters(**asdict(settings.engine))
         self.send_parameters(settings.parameters)
         self._environment = FastEnvironment(
             settings.file_name,
             base_port=settings.port,
             seed=settings.seed,
-            no_graphics=settings.file_name is not None,
+            no_graphics=settings.no_graphics and settings.file_name is not None,
             timeout_wait=max(1, round(settings.timeout_s)),
             additional_args=list(settings.arguments),
-            side_channels=[self._stats, self._parameters],
+            side_channels=[self._stats, self._parameters, engine],
             log_folder=settings.log_folder,
             num_areas=settings.areas,
         )
-        self._slots: Slots | None = None
+        self._slots: dict[str, Slots] = {}
+        self._checked: set[str] = set()
 
     def reset(self) -> None:
         """Start every agent anew.
@@ -251,45 +159,46 @@ class Player:
             ValueError: if the player refuses an environment parameter, or shows what this world can't carry.
         """
         self._environment.reset()
-        behavior = self._choose_behavior()
-        spec = self._environment.behavior_specs[behavior]
-        observation_size, action_size = sizes(behavior, spec)
-        deadline = time.monotonic() + self._settings.timeout_s
-        while not len(self._steps(behavior)[0]) and time.monotonic() < deadline:
+        if not self._slots:
+            self._take_seats()
+        for slots in self._slots.values():
+            slots.clear()
+        deadline = self._deadline()
+        self._hear()
+        while not self._somebody_decides:
+            _require_in_time(deadline, f"the player showed no agent in {self._settings.timeout_s:g} s")
             self._environment.step()
-        decisions, terminals = self._steps(behavior)
-        if self._slots is None:
-            self._slots = Slots(self._settings.rows or len(decisions), observation_size)
-        self._behavior, self._observation_size, self._action_size = behavior, observation_size, action_size
-        self._slots.clear()
-        self._slots.hear(decisions, terminals)
+            self._hear()
         self._check_parameters(self._stats.get_and_reset_stats())
 
     @property
-    def shape(self) -> Shape:
-        """What the player shows."""
-        return Shape(self._behavior, len(self.rows), self._observation_size, self._action_size)
+    def shown(self) -> list[Shown]:
+        """The behaviours that are driven."""
+        return [Shown(name, len(slots.table), slots.shape) for name, slots in self._slots.items()]
 
     @property
-    def rows(self) -> NDArray[Any]:
-        """What the last step told, one record per row."""
-        assert self._slots is not None
-        return self._slots.table
+    def tables(self) -> list[NDArray[Any]]:
+        """What the last step told of each behaviour, one record per row."""
+        return [slots.table for slots in self._slots.values()]
 
-    def step(self, action: NDArray[np.float32]) -> dict[str, list[float]]:
-        """Act in the rows that wait for it, until somebody waits again; the statistics that came along."""
-        slots = self._slots
-        assert slots is not None
-        slots.begin_step()
-        self._environment.set_actions(self._behavior, ActionTuple(action[slots.deciding]))
-        deadline = time.monotonic() + self._settings.timeout_s
-        while True:
+    def step(self, actions: Sequence[NDArray[np.float32] | None]) -> dict[str, list[float]]:
+        """Act until somebody waits for an action again; the statistics that came along.
+
+        Args:
+            actions: of each behaviour `[rows, action_size]`; None leaves its rows as they are, which may be only
+                where none of its agents waits for an action.
+        """
+        for slots, action in zip(self._slots.values(), actions, strict=True):
+            if action is not None:
+                for team, given in slots.act(action).items():
+                    self._environment.set_actions(team, given)
+        deadline = self._deadline()
+        self._environment.step()
+        self._hear()
+        while not self._somebody_decides:
+            _require_in_time(deadline, f"no agent asked for a decision in {self._settings.timeout_s:g} s")
             self._environment.step()
-            slots.hear(*self._steps(self._behavior))
-            if len(slots.deciding):
-                break
-            if time.monotonic() > deadline:
-                raise UnityTimeOutException(f"no agent asked for a decision in {self._settings.timeout_s:g} s")
+            self._hear()
         statistics = self._stats.get_and_reset_stats()
         self._check_parameters(statistics)
         return {key: [value for value, _ in pairs] for key, pairs in statistics.items()}
@@ -309,8 +218,75 @@ class Player:
     def close(self) -> None:
         self._environment.close()
 
-    def _steps(self, behavior: str) -> tuple[DecisionSteps, TerminalSteps]:
-        return self._environment.get_steps(behavior)
+    @property
+    def _somebody_decides(self) -> bool:
+        return any(slots.deciding for slots in self._slots.values())
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self._settings.timeout_s
+
+    def _hear(self) -> None:
+        """Hand the last message's news to the behaviours they are about."""
+        for name, slots in self._slots.items():
+            teams = self._teams(name)
+            for team in teams:
+                self._check_team(name, team)
+            slots.hear({team: self._environment.get_steps(team) for team in teams})
+
+    def _take_seats(self) -> None:
+        """Rows for every behaviour to be driven, once each has shown agents."""
+        deadline = self._deadline()
+        agents: dict[str, set[tuple[str, int]]] = {}
+        while True:
+            names = self._names()
+            for name in names:
+                self._count_agents(name, agents.setdefault(name, set()))
+            if names and all(agents[name] for name in names):
+                break
+            _require_in_time(deadline, self._missing(agents))
+            self._environment.step()
+        for name in names:
+            rows = self._settings.rows.get(name, self._settings.rows.get(ANY_BEHAVIOR, len(agents[name])))
+            spec = self._environment.behavior_specs[self._teams(name)[0]]
+            self._slots[name] = Slots(rows, shape_of(name, spec))
+
+    def _names(self) -> list[str]:
+        """The behaviours to be driven: those asked for, or all that are shown, the teams of one name together."""
+        if self._settings.behaviors is not None:
+            return list(self._settings.behaviors)
+        shown = list(self._environment.behavior_specs)
+        groups: dict[str, list[str]] = {}
+        for name in shown:
+            groups.setdefault(name.split("?")[0], []).append(name)
+        return [members[0] if len(members) == 1 else name for name, members in groups.items()]
+
+    def _teams(self, name: str) -> list[str]:
+        """The full names of a behaviour, as far as the player has shown them."""
+        return [full for full in self._environment.behavior_specs if name in (full, full.split("?")[0])]
+
+    def _check_team(self, name: str, team: str) -> None:
+        """Refuse a team that sees or does something else than the first one."""
+        if team in self._checked:
+            return
+        found, expected = shape_of(team, self._environment.behavior_specs[team]), self._slots[name].shape
+        if found != expected:
+            raise ValueError(f"the teams of {name} differ: {team} has {found}, others have {expected}")
+        self._checked.add(team)
+
+    def _count_agents(self, name: str, agents: set[tuple[str, int]]) -> None:
+        """Add the agents that decide now, without those that ended."""
+        for team in self._teams(name):
+            decisions, terminals = self._environment.get_steps(team)
+            agents.difference_update((team, agent) for agent in terminals.agent_id.tolist())
+            agents.update((team, agent) for agent in decisions.agent_id.tolist())
+
+    def _missing(self, agents: Mapping[str, set[tuple[str, int]]]) -> str:
+        patience = f"in {self._settings.timeout_s:g} s"
+        missing = [name for name, found in agents.items() if not found]
+        if not missing:
+            return f"the player showed no agent {patience}"
+        shown = ", ".join(self._environment.behavior_specs) or "none"
+        return f"no agent of {' or '.join(missing)} showed up {patience}; the player shows the behaviours {shown}"
 
     def _check_parameters(self, statistics: Mapping[str, Any]) -> None:
         """Our own player counts the parameters that it could not take; Unity drops such without a word."""
@@ -318,36 +294,10 @@ class Player:
         if refused:
             raise ValueError(f"the player refused {refused} environment parameters{log_tail(self._settings, refused)}")
 
-    def _choose_behavior(self) -> str:
-        """The behaviour to drive, once the player has shown one."""
-        deadline = time.monotonic() + self._settings.timeout_s
-        while not len(self._environment.behavior_specs):
-            if time.monotonic() > deadline:
-                raise UnityTimeOutException(f"the player showed no agent in {self._settings.timeout_s:g} s")
-            self._environment.step()
-        shown, wanted = list(self._environment.behavior_specs), self._settings.behavior
-        fitting = [name for name in shown if wanted is None or wanted in (name, name.split("?")[0])]
-        if len(fitting) != 1:
-            raise ValueError(f"the player shows the behaviours {', '.join(shown)}; set behavior to one of them")
-        return fitting[0]
 
-
-def sizes(behavior: str, spec: BehaviorSpec) -> tuple[int, int]:
-    """Entries of the observation and of the action.
-
-    Raises:
-        ValueError: on images, variable-length observations or discrete actions, which this world does not carry.
-    """
-    for number, observation in enumerate(spec.observation_specs):
-        if len(observation.shape) != 1:
-            raise ValueError(
-                f"observation {number} of {behavior} has shape {observation.shape}; only vectors can be trained on"
-            )
-    if spec.action_spec.discrete_size:
-        raise ValueError(
-            f"{behavior} has discrete actions {spec.action_spec.discrete_branches}; only continuous ones can be trained"
-        )
-    return sum(observation.shape[0] for observation in spec.observation_specs), spec.action_spec.continuous_size
+def _require_in_time(deadline: float, complaint: str) -> None:
+    if time.monotonic() > deadline:
+        raise NobodyDecidesError(complaint)
 
 
 def work(connection: Connection, settings: PlayerSettings) -> None:
@@ -357,10 +307,10 @@ def work(connection: Connection, settings: PlayerSettings) -> None:
     player = None
     try:
         player = start(settings)
-        connection.send(player.shape)
-        connection.send_bytes(_told(player, {}))
+        connection.send(player.shown)
+        connection.send_bytes(told(player, {}))
         while True:
-            connection.send_bytes(_told(player, answer(player, connection.recv_bytes())))
+            connection.send_bytes(told(player, answer(player, connection.recv_bytes())))
     except (EOFError, BrokenPipeError):
         return
     except PLAYER_ERRORS as error:
@@ -402,24 +352,56 @@ def start(settings: PlayerSettings) -> Player:
     return player
 
 
-ACT, RESET, PARAMETERS = b"A___", b"R___", b"P___"
-"""What a world asks of a player: the first four bytes of a request."""
+ACT, RESET, PARAMETERS = b"A", b"R", b"P"
+"""What a world asks of a player: the first byte of a request."""
+
+
+def act_request(actions: Sequence[NDArray[np.float32] | None]) -> bytes:
+    """A request to step with these actions; the player knows the sizes."""
+    given = [action is not None for action in actions]
+    return ACT + bytes(given) + b"".join(action.tobytes() for action in actions if action is not None)
 
 
 def answer(player: Player, request: bytes) -> dict[str, list[float]]:
     """Do what a world asks; the statistics that came along. The rows are then in the player."""
-    kind, content = request[:4], request[4:]
+    kind, content = request[:1], request[1:]
     if kind == PARAMETERS:
         player.send_parameters(pickle.loads(content))
     elif kind == RESET:
         player.reset()
     else:
-        return player.step(np.frombuffer(content, np.float32).reshape(len(player.rows), -1))
+        return player.step(_actions(player.shown, content))
     return {}
 
 
-def _told(player: Player, statistics: dict[str, list[float]]) -> bytes:
-    return b"T" + player.rows.tobytes() + (pickle.dumps(statistics) if statistics else b"")
+def _actions(shown: Sequence[Shown], content: bytes) -> list[NDArray[np.float32] | None]:
+    """What `act_request` wrote."""
+    actions: list[NDArray[np.float32] | None] = []
+    offset = len(shown)
+    for behavior, given in zip(shown, content[: len(shown)], strict=True):
+        if not given:
+            actions.append(None)
+            continue
+        size = (behavior.rows, behavior.shape.action_size)
+        action = np.frombuffer(content, np.float32, size[0] * size[1], offset).reshape(size)
+        offset += action.nbytes
+        actions.append(action)
+    return actions
+
+
+def told(player: Player, statistics: dict[str, list[float]]) -> bytes:
+    """An answer that `read_told` reads."""
+    tables = b"".join(table.tobytes() for table in player.tables)
+    return b"T" + tables + (pickle.dumps(statistics) if statistics else b"")
+
+
+def read_told(answered: bytes, shown: Sequence[Shown]) -> tuple[list[NDArray[Any]], dict[str, list[float]]]:
+    """The tables and statistics of an answer."""
+    tables, offset = [], 1
+    for behavior in shown:
+        tables.append(np.frombuffer(answered, behavior.shape.row_layout(), behavior.rows, offset))
+        offset += tables[-1].nbytes
+    return tables, pickle.loads(answered[offset:]) if len(answered) > offset else {}
 
 
 def close(player: Player) -> None:
@@ -438,6 +420,8 @@ def explain(error: Exception, settings: PlayerSettings) -> Failure:
         return Failure(
             f"{who} did not answer on port {settings.port} within {settings.timeout_s:g} s{log_tail(settings)}"
         )
+    if isinstance(error, NobodyDecidesError):
+        return Failure(f"{who}: {error}{log_tail(settings)}")
     if "communication API version" in str(error):
         return Failure(f"{who} speaks another version: {str(error).splitlines()[0]}", False)
     if isinstance(error, UnityException):

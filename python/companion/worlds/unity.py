@@ -1,116 +1,111 @@
-"""Any ML-Agents player or Editor as one world; of several, each has its client in a process of its own.
+"""Any ML-Agents player or Editor as worlds, one VecEnv per behaviour; several players each have their own process.
 
 Rows are slots for agents: `active` is False where a row holds no transition, because no agent filled it, its agent was
-new, or its player had to be restarted.
+new or is still at its last action, or its player had to be restarted.
 """
 
-import logging
-import multiprocessing
 import os
-import pickle
 import tempfile
+import threading
 import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
-from mlagents_envs.env_utils import validate_environment_path
 from numpy.typing import NDArray
 
 from companion.mlagents.player import INVALID_EPISODES, METRIC, RAW_TERM, SUCCESS, TERM
+from companion.worlds._fleet import Fleet, PlayerError, Restarts, Statistics, Told, check_players
+from companion.worlds._slots import BehaviorShape
 from companion.worlds._step import Episodes, Step
 from companion.worlds._unity_worker import (
-    ACT,
-    PARAMETERS,
-    PLAYER_ERRORS,
-    RESET,
-    Failure,
+    ANY_BEHAVIOR,
+    EngineSettings,
     Gaussian,
     MultiRangeUniform,
     Parameter,
-    Player,
     PlayerSettings,
-    Shape,
     Uniform,
-    answer,
-    close,
-    explain,
-    log_tail,
-    row_layout,
-    start,
-    work,
 )
 
-__all__ = ["Gaussian", "MultiRangeUniform", "Parameter", "PlayerError", "Restarts", "Uniform", "UnityWorld"]
-
-log = logging.getLogger(__name__)
+__all__ = [
+    "BehaviorWorld",
+    "EngineSettings",
+    "Gaussian",
+    "MultiRangeUniform",
+    "Parameter",
+    "PlayerError",
+    "Restarts",
+    "Uniform",
+    "UnityWorld",
+    "UnityWorlds",
+]
 
 BASE_PORT = 5005
 EDITOR_PORT = 5004
 
 
-class PlayerError(RuntimeError):
-    """A player could not be started or went away; says why."""
+class Acting(Protocol):
+    """A policy that acts for a behaviour which is not trained any more."""
+
+    def act(self, observation: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> NDArray[np.float32]: ...
+
+    def restart(self, rows: NDArray[np.bool_] | None = None) -> None:
+        """Episodes begin anew in these rows, or in all."""
+        ...
 
 
-@dataclass(frozen=True)
-class Restarts:
-    """How often a crashed player is started again, as ML-Agents does by default."""
+class UnityWorlds:
+    """All behaviours of the same players: one VecEnv each, to be stepped from a thread of its own.
 
-    lifetime: int = 10
-    """Restarts in all."""
-    per_window: int = 1
-    """Restarts within one window."""
-    window_s: float = 60.0
-
-
-class UnityWorld:
-    """The copies of all players, stepped together, as a VecEnv.
-
-    ML-Agents hands a seed over when a player starts and at no other time: `reset` starts every copy anew and does not
-    reseed.
+    The players go one step on as soon as every open world waits for its step: a world that is closed holds nobody up;
+    its agents go on idly, or under the policy they were handed over to.
     """
 
     def __init__(
         self,
         file_name: str | os.PathLike[str] | None,
         *,
+        behaviors: Sequence[str] | None = None,
         players: int = 1,
         base_port: int | None = None,
-        copies: int | None = None,
+        copies: Mapping[str, int] | int | None = None,
         areas: int = 1,
-        behavior: str | None = None,
         parameters: Mapping[str, Parameter] | None = None,
         seed: int = 0,
         additional_args: Sequence[str] = (),
         timeout_s: float = 60.0,
-        restarts: Restarts = Restarts(),
+        restarts: Restarts | None = None,
         log_folder: str | os.PathLike[str] | None = None,
+        engine: EngineSettings | None = None,
+        no_graphics: bool = True,
     ) -> None:
-        """Start the players and wait until each has shown its agents.
+        """Start the players and wait until each has shown agents of every behaviour.
 
         Args:
             file_name: the executable; None waits for the Play button of an Editor, or a player started by hand.
+            behaviors: which ones to drive, with `?team=0` or without for all teams of that name together; all that
+                are shown at first, if not given.
             base_port: the first player's port, the others follow; 5005, or 5004 without an executable.
-            copies: rows over all players; as many as their agents at first, if not given.
+            copies: rows over all players, of each behaviour; as many as their agents at first, where not given.
             areas: training areas that each player is asked to show.
-            behavior: which one to drive where the players have several, with or without `?team=0`.
             parameters: ML-Agents environment parameters, numbers or samplers.
             seed: of the first player; the others count up from it.
             additional_args: handed to each player as they are.
             timeout_s: how long a player may take to start, and to answer.
+            restarts: how often a crashed player is started again.
             log_folder: where the players' logs go; a temporary folder, if not given.
+            engine: how fast and with what window a Unity engine runs, ML-Agents' defaults if not given.
+            no_graphics: let it draw nothing.
 
         Raises:
             ValueError: on settings that can't work, such as a file that is no executable.
             PlayerError: if a player does not start, naming the reason.
         """
-        _check(file_name, players, copies)
-        self._restarts = restarts
-        self._restarted_at: deque[float] = deque()
+        rows = {ANY_BEHAVIOR: copies} if isinstance(copies, int) else dict(copies or {})
+        check_players(file_name, players, tuple(rows.values()))
         self._temporary_logs = None if log_folder else tempfile.TemporaryDirectory(prefix="companion-players-")
         logs = Path(log_folder or self._temporary_logs.name)  # type: ignore[union-attr]  # one of the two is there
         first_port = base_port or (EDITOR_PORT if file_name is None else BASE_PORT)
@@ -120,76 +115,317 @@ class UnityWorld:
             seed=seed,
             timeout_s=timeout_s,
             areas=areas,
-            behavior=behavior,
+            behaviors=None if behaviors is None else tuple(behaviors),
             arguments=tuple(additional_args),
-            log_folder=None,
-            rows=copies // players if copies else None,
+            rows={name: count // players for name, count in rows.items()},
             parameters=dict(parameters or {}),
+            engine=engine or EngineSettings(),
+            no_graphics=no_graphics,
         )
         settings = [
             replace(common, port=first_port + number, seed=seed + number, log_folder=str(logs / f"player-{number}"))
             for number in range(players)
         ]
-        # One player needs no process between it and us; several shall not wait for one another.
-        self._make_worker: type[_Worker] = _Here if players == 1 else _Beside
-        self._workers: list[_Worker] = [self._make_worker(each) for each in settings]
+        self._timeout_s = timeout_s
+        self._turn = threading.Condition()
+        self._failure: Exception | None = None
+        self._is_fresh = True
         try:
-            shapes = [worker.wait_for_shape() for worker in self._workers]
+            self._fleet = Fleet(settings, restarts or Restarts())
         except PlayerError:
-            self.close()
+            self._remove_logs()
             raise
-        self._take_shape(shapes)
+        self._seats = _seats(self._fleet)
+        self._worlds = {name: BehaviorWorld(self, seat) for name, seat in self._seats.items()}
+        self._take_in(self._fleet.first())
 
-    def _take_shape(self, shapes: list[Shape]) -> None:
-        first = shapes[0]
-        self.behavior = first.behavior
+    @property
+    def behaviors(self) -> tuple[str, ...]:
+        """The behaviours that are driven."""
+        return tuple(self._worlds)
+
+    def __getitem__(self, behavior: str) -> "BehaviorWorld":
+        """The world of one behaviour.
+
+        Raises:
+            ValueError: if there is none of that name; lists the choices.
+        """
+        if behavior not in self._worlds:
+            raise ValueError(f"no behaviour '{behavior}'; choose from {', '.join(self._worlds)}")
+        return self._worlds[behavior]
+
+    def set_parameters(self, parameters: Mapping[str, Parameter]) -> None:
+        """Send environment parameters to every player along with its next message; at any time, from any thread."""
+        with self._turn:
+            self._fleet.set_parameters(parameters)
+
+    def hand_over(self, behavior: str, policy: Acting) -> None:
+        """Let a policy act for a behaviour whose world is closed, for as long as other worlds are stepped."""
+        with self._turn:
+            self[behavior].seat.policy = policy
+            policy.restart()
+
+    def reopen(self) -> None:
+        """Open all worlds again; the next step of all waits for each of them."""
+        with self._turn:
+            for seat in self._seats.values():
+                seat.is_open, seat.policy = True, None
+
+    def leave(self, seat: "_Seat") -> None:
+        """Hold nobody up any more."""
+        with self._turn:
+            seat.is_open = False
+            self._advance()
+
+    def take_turn(self, seat: "_Seat", request: "_Request") -> None:
+        """Ask for a step or a reset, and wait until it is done.
+
+        Raises:
+            PlayerError: if a player went away for good, whoever noticed it.
+            ValueError: if the behaviour's world is closed.
+        """
+        with self._turn:
+            if not seat.is_open:
+                raise ValueError(f"the world of {seat.name} is closed")
+            seat.request = request
+            self._advance()
+            while seat.request is not None and seat.is_open and self._failure is None:
+                self._turn.wait()
+            is_served, seat.request = seat.request is None, None
+            if self._failure is not None:
+                raise self._failure
+            if not is_served:
+                raise ValueError(f"the world of {seat.name} was closed during a step")
+
+    def close(self) -> None:
+        """End every player and its process; who waits for a step gets a PlayerError."""
+        with self._turn:
+            self._failure = self._failure or PlayerError("the players were closed")
+            self._turn.notify_all()
+        self._fleet.close()
+        self._remove_logs()
+
+    def _advance(self) -> None:
+        """Go on while every open world waits; what goes wrong meanwhile is everybody's."""
+        try:
+            silent_since = time.monotonic()
+            while self._failure is None and self._everybody_waits():
+                self._go_on()
+                if time.monotonic() - silent_since > self._timeout_s and self._everybody_waits():
+                    names = ", ".join(seat.name for seat in self._seats.values() if seat.is_open)
+                    raise PlayerError(f"no agent of {names} asked for a decision in {self._timeout_s:g} s")
+        except Exception as error:
+            self._failure = error
+        self._turn.notify_all()
+
+    def _everybody_waits(self) -> bool:
+        open_seats = [seat for seat in self._seats.values() if seat.is_open]
+        return bool(open_seats) and all(seat.request is not None for seat in open_seats)
+
+    def _go_on(self) -> None:
+        """Serve all resets, or else take one step."""
+        waiting = [seat for seat in self._seats.values() if seat.is_open]
+        resetting = [seat for seat in waiting if isinstance(seat.request, str)]
+        if not resetting:
+            self._step_players()
+        elif len(resetting) == len(waiting) and not self._is_fresh:
+            self._reset_players()
+        for seat in resetting:
+            seat.request = None
+
+    def _reset_players(self) -> None:
+        for seat in self._seats.values():
+            seat.forget_step()
+        self._take_in(self._fleet.reset())
+        self._is_fresh = True
+        for seat in self._seats.values():
+            if seat.policy is not None:
+                seat.policy.restart()
+
+    def _step_players(self) -> None:
+        self._is_fresh = False
+        for seat in self._seats.values():
+            seat.begin_step()
+        players = range(len(self._fleet.shown))
+        self._take_in(
+            self._fleet.step([[seat.given_to(player) for seat in self._seats.values()] for player in players])
+        )
+        for seat in self._seats.values():
+            seat.end_step()
+
+    def _take_in(self, told: Sequence[Told]) -> None:
+        """Give each behaviour its part of what the players told."""
+        for number, part in enumerate(told):
+            seats = list(self._seats.values())
+            ended = [
+                seat.take_in(number, table, part.is_restarted) for seat, table in zip(seats, part.tables, strict=True)
+            ]
+            # Statistics don't say of which behaviour they are: they count where only one had ends.
+            if np.count_nonzero(ended) == 1:
+                seats[int(np.argmax(ended))].note(number, part.statistics)
+
+    def _remove_logs(self) -> None:
+        if self._temporary_logs is not None:
+            self._temporary_logs.cleanup()
+
+
+_Request = NDArray[np.float32] | Literal["reset"]
+"""What an open world waits for: a step with these actions, or a reset."""
+
+
+@dataclass
+class _Seat:
+    """One behaviour's place at the players: its rows, and what it waits for."""
+
+    name: str
+    shape: BehaviorShape
+    rows: list[slice]
+    """Of each player."""
+    table: NDArray[Any]
+    statistics: list[Statistics]
+    """Of each player, about the episodes that ended since the step began."""
+    ended: NDArray[np.int64]
+    """How many those were, of each player."""
+    is_open: bool = True
+    request: _Request | None = None
+    policy: Acting | None = None
+    """Acts once the world is closed."""
+    action: NDArray[np.float32] | None = None
+    """To be given to the players with the coming step; None while the last one is under way."""
+    is_under_way: bool = False
+
+    def begin_step(self) -> None:
+        """Find the action to give, if the last one led somewhere."""
+        self.action = None
+        if self.is_under_way:
+            return
+        self.forget_step()
+        self.is_under_way = True
+        self.action = self.request if self.is_open and not isinstance(self.request, str) else self._unattended_action()
+
+    def given_to(self, player: int) -> NDArray[np.float32] | None:
+        """One player's part of the action."""
+        return None if self.action is None else self.action[self.rows[player]]
+
+    def end_step(self) -> None:
+        """Serve the request if an agent waits for the next action."""
+        if not self.table["deciding"].any():
+            return
+        self.is_under_way = False
+        if self.is_open:
+            self.request = None
+        elif self.policy is not None:
+            self.policy.restart(self.over())
+
+    def forget_step(self) -> None:
+        """What happens from now on belongs to the next step."""
+        self.statistics = [{} for _ in self.rows]
+        self.ended[:] = 0
+        self.table["truncated"] = False
+        self.is_under_way = False
+
+    def over(self) -> NDArray[np.bool_]:
+        """The rows whose episode ended in this step."""
+        return self.table["terminated"] | self.table["truncated"]
+
+    def take_in(self, player: int, table: NDArray[Any], is_restarted: bool) -> int:
+        """Take in what a player told of this behaviour; how many episodes ended."""
+        rows = self.rows[player]
+        was_cut_off = self.table["truncated"][rows] & ~self.table["active"][rows]
+        self.table[rows] = table
+        # A row that was cut off without a transition stays so until its behaviour's step is over.
+        self.table["truncated"][rows] |= is_restarted | was_cut_off
+        ended, before = int(np.count_nonzero(table["reported"] >= 0)), int(self.ended[player])
+        self.ended[player] = ended
+        return max(0, ended - before)
+
+    def note(self, player: int, statistics: Statistics) -> None:
+        """Keep what a player said about the episodes that ended."""
+        for key, values in statistics.items():
+            self.statistics[player].setdefault(key, []).extend(values)
+
+    def _unattended_action(self) -> NDArray[np.float32]:
+        """What agents do whose world is closed: what their policy says, or nothing."""
+        mask = self.table["open"].copy() if self.shape.branches else None
+        if self.policy is not None:
+            return np.asarray(self.policy.act(self.table["observation"].copy(), mask), np.float32)
+        idle = np.zeros((len(self.table), self.shape.action_size), np.float32)
+        if mask is not None:
+            ends = np.cumsum(self.shape.branches)[:-1]
+            for branch, choices in enumerate(np.split(mask, ends, axis=1)):
+                idle[:, self.shape.continuous + branch] = choices.argmax(axis=1)
+        return idle
+
+
+def _seats(fleet: Fleet) -> dict[str, _Seat]:
+    """A seat for every behaviour, whose rows are those of the players one after another."""
+    seats = {}
+    for index, first in enumerate(fleet.shown[0]):
+        counts = [shown[index].rows for shown in fleet.shown]
+        ends = np.cumsum(counts)
+        rows = [slice(int(end) - count, int(end)) for end, count in zip(ends, counts, strict=True)]
+        table = np.zeros(int(ends[-1]), first.shape.row_layout())
+        nothing: list[Statistics] = [{} for _ in counts]
+        seats[first.name] = _Seat(first.name, first.shape, rows, table, nothing, np.zeros(len(counts), np.int64))
+    return seats
+
+
+class BehaviorWorld:
+    """The agents of one behaviour as a VecEnv.
+
+    ML-Agents hands a seed over when a player starts and at no other time: `reset` starts every copy anew and does not
+    reseed.
+    """
+
+    def __init__(self, worlds: UnityWorlds, seat: _Seat) -> None:
+        self._worlds = worlds
+        self.seat = seat
+        self.behavior = seat.name
         """ML-Agents' name of what is driven."""
-        self.observation_size = first.observation_size
-        self.action_size = first.action_size
-        self.discrete_branches: tuple[int, ...] = ()
-        self.action_mask: NDArray[np.bool_] | None = None
-        self.num_envs = sum(shape.rows for shape in shapes)
-        ends = np.cumsum([shape.rows for shape in shapes])
-        self._slices = [slice(int(end) - shape.rows, int(end)) for end, shape in zip(ends, shapes, strict=True)]
-        self._table = np.zeros(self.num_envs, row_layout(first.observation_size))
+        self.num_envs = len(seat.table)
+        self.observation_size = seat.shape.observation_size
+        self.observation_sizes = seat.shape.observation_sizes
+        """Of the vector observations that stand side by side."""
+        self.action_size = seat.shape.action_size
+        self.discrete_branches = seat.shape.branches
         self._length = np.zeros(self.num_envs, np.int64)
         self._total = np.zeros(self.num_envs, np.float32)
-        self._is_fresh = True
-        for worker, rows in zip(self._workers, self._slices, strict=True):
-            self._table[rows] = worker.first_rows
+        self.tells_success = False
+        """Whether the players say of episodes if they were a success."""
 
-    def reset(self, seed: int) -> NDArray[np.float32]:
-        """Start every copy anew; the first observation. The seed was given to the players when they started."""
+    @property
+    def action_mask(self) -> NDArray[np.bool_] | None:
+        """Which choices are open now, `[num_envs, choices]`; None where there are none to make."""
+        return self.seat.table["open"].copy() if self.discrete_branches else None
+
+    def reset(self, seed: int = 0) -> NDArray[np.float32]:
+        """Start every copy anew; the first observation. The seed was given to the players when they started.
+
+        Where several behaviours are stepped, the players start anew if all their worlds are reset together; else the
+        agents go on from where they are.
+        """
         del seed
-        if not self._is_fresh:
-            for worker in self._workers:
-                worker.ask(RESET)
-            for number, worker in enumerate(self._workers):
-                self._collect(number, worker)
-        self._is_fresh = True
+        self._worlds.take_turn(self.seat, "reset")
         self._length[:] = 0
         self._total[:] = 0.0
-        return self._table["observation"].copy()
+        return self.seat.table["observation"].copy()
 
     def step(self, action: NDArray[np.float32]) -> Step:
         """Take one decision in every row that waits for one.
 
         Raises:
+            ValueError: if the action has another shape or is not finite.
             PlayerError: if a player went away and its restarts are used up, or refused an environment parameter.
         """
-        self._is_fresh = False
-        action = np.ascontiguousarray(action, np.float32)
-        for worker, rows in zip(self._workers, self._slices, strict=True):
-            worker.ask(ACT + action[rows].tobytes())
-        statistics = [self._collect(number, worker) for number, worker in enumerate(self._workers)]
-        return self._as_step(statistics)
+        if action.shape != (self.num_envs, self.action_size) or not np.isfinite(action).all():
+            raise ValueError(f"an action must be finite and of shape {(self.num_envs, self.action_size)}")
+        action = np.array(action, np.float32)
+        self._worlds.take_turn(self.seat, action)
+        return self._as_step(action)
 
     def set_parameters(self, parameters: Mapping[str, Parameter]) -> None:
         """Send environment parameters to every player along with its next message."""
-        for number, worker in enumerate(self._workers):
-            worker.settings = replace(worker.settings, parameters={**worker.settings.parameters, **parameters})
-            worker.ask(PARAMETERS + pickle.dumps(dict(parameters)))
-            self._collect(number, worker)
+        self._worlds.set_parameters(parameters)
 
     def get_state(self) -> None:
         """None: a player keeps its state to itself."""
@@ -204,57 +440,25 @@ class UnityWorld:
         raise RuntimeError("a Unity world cannot be put back into a saved state; start its episodes anew with reset")
 
     def close(self) -> None:
-        """End every player and its process."""
-        for worker in self._workers:
-            worker.hang_up()
-        for worker in self._workers:
-            worker.end()
-        if self._temporary_logs is not None:
-            self._temporary_logs.cleanup()
+        """Hold the other behaviours up no more; the players end with `UnityWorlds.close`."""
+        self._worlds.leave(self.seat)
 
-    def _collect(self, number: int, worker: "_Worker") -> dict[str, list[float]]:
-        """Take in what a player told; one that went away is started again, its episodes are cut off and not active."""
-        rows = self._slices[number]
-        try:
-            self._table[rows], statistics = worker.hear()
-        except PlayerError as error:
-            self._table[rows] = self._restart(number, error)
-            self._table["truncated"][rows] = True
-            self._length[rows] = 0
-            self._total[rows] = 0.0
-            return {}
-        return statistics
-
-    def _restart(self, number: int, error: PlayerError) -> NDArray[Any]:
-        """The fresh rows of a player that was started again, as far as the quota allows."""
-        now = time.monotonic()
-        recent = [moment for moment in self._restarted_at if now - moment < self._restarts.window_s]
-        used_up = len(self._restarted_at) >= self._restarts.lifetime or len(recent) >= self._restarts.per_window
-        if used_up or not self._workers[number].is_restart_useful:
-            raise PlayerError(f"{error} (after {len(self._restarted_at)} restarts)") from None
-        log.warning("%s; starting it again", error)
-        self._restarted_at.append(now)
-        old = self._workers[number]
-        old.end()
-        self._workers[number] = self._make_worker(replace(old.settings, rows=len(old.first_rows)))
-        self._workers[number].wait_for_shape()
-        return self._workers[number].first_rows
-
-    def _as_step(self, statistics: list[dict[str, list[float]]]) -> Step:
-        table = self._table.copy()
+    def _as_step(self, given: NDArray[np.float32]) -> Step:
+        seat, table = self.seat, self.seat.table.copy()
         active = table["active"]
         self._length += active
         self._total += np.where(active, table["reward"], np.float32(0.0))
         parts = []
-        for rows, told in zip(self._slices, statistics, strict=True):
+        for rows, told in zip(seat.rows, seat.statistics, strict=True):
             ended = _ended_rows(table["reported"][rows]) + rows.start
             valid = ended[: len(ended) - round(sum(told.get(INVALID_EPISODES, [])))]
             active[ended[len(valid) :]] = False
             parts.append(_Part(valid, told))
-        over = table["terminated"] | table["truncated"]
+        over = seat.over()
         episodes = self._episodes(parts)
         self._length[over] = 0
         self._total[over] = 0.0
+        is_late = active & (table["taken"] != given).any(axis=1)
         return Step(
             observation=np.ascontiguousarray(table["observation"]),
             reward=np.ascontiguousarray(table["reward"]),
@@ -263,12 +467,14 @@ class UnityWorld:
             final_observation=np.ascontiguousarray(table["final_observation"]),
             active=active.copy(),
             episodes=episodes,
+            taken=np.where(is_late[:, None], table["taken"], given) if is_late.any() else None,
         )
 
     def _episodes(self, parts: list["_Part"]) -> Episodes:
         """The episodes that ended, with what the players' statistics tell about each."""
         rows = np.concatenate([part.rows for part in parts])
         success = _column(parts, SUCCESS)
+        self.tells_success |= bool(np.isfinite(success).any())
         return Episodes(
             copy=rows,
             length=self._length[rows],
@@ -278,6 +484,35 @@ class UnityWorld:
             raw_terms=_columns(parts, RAW_TERM),
             metrics=_columns(parts, METRIC),
         )
+
+
+class UnityWorld(BehaviorWorld):
+    """The copies of all players, which show one behaviour, stepped together."""
+
+    def __init__(
+        self, file_name: str | os.PathLike[str] | None, *, behavior: str | None = None, **settings: Any
+    ) -> None:
+        """Start the players and wait until each has shown its agents.
+
+        Args:
+            file_name: the executable; None waits for the Play button of an Editor, or a player started by hand.
+            behavior: which one to drive where the players have several, with or without `?team=0`.
+            settings: as of `UnityWorlds`.
+
+        Raises:
+            ValueError: on settings that can't work, such as a file that is no executable.
+            PlayerError: if a player does not start, naming the reason.
+        """
+        worlds = UnityWorlds(file_name, behaviors=None if behavior is None else (behavior,), **settings)
+        if len(worlds.behaviors) != 1:
+            worlds.close()
+            shown = ", ".join(worlds.behaviors)
+            raise PlayerError(f"the player shows the behaviours {shown}; set behavior to one of them")
+        super().__init__(worlds, worlds[worlds.behaviors[0]].seat)
+
+    def close(self) -> None:
+        """End every player and its process."""
+        self._worlds.close()
 
 
 @dataclass(frozen=True)
@@ -306,178 +541,3 @@ def _ended_rows(reported: NDArray[np.int32]) -> NDArray[np.int64]:
     """The rows whose episode ended, in the order in which the player told it."""
     ended = np.flatnonzero(reported >= 0)
     return ended[np.argsort(reported[ended], kind="stable")]
-
-
-class _Worker(Protocol):
-    """One player, seen from the world: a request is sent, and its answer heard."""
-
-    settings: PlayerSettings
-    first_rows: NDArray[Any]
-    is_restart_useful: bool
-
-    def __init__(self, settings: PlayerSettings) -> None: ...
-    def wait_for_shape(self) -> Shape: ...
-    def ask(self, request: bytes) -> None: ...
-    def hear(self) -> tuple[NDArray[Any], dict[str, list[float]]]: ...
-    def hang_up(self) -> None: ...
-    def end(self) -> None: ...
-
-
-class _Here:
-    """A player whose client runs in this process."""
-
-    def __init__(self, settings: PlayerSettings) -> None:
-        self.settings = settings
-        self.is_restart_useful = True
-        self._player: Player | None = None
-        self._request = b""
-        if settings.log_folder is not None:
-            Path(settings.log_folder).mkdir(parents=True, exist_ok=True)
-
-    def wait_for_shape(self) -> Shape:
-        """Start the player; what it shows.
-
-        Raises:
-            PlayerError: if it could not be started.
-        """
-        try:
-            self._player = start(self.settings)
-        except PLAYER_ERRORS as error:
-            raise self._failed(error) from None
-        self.first_rows = self._player.rows.copy()
-        return self._player.shape
-
-    def ask(self, request: bytes) -> None:
-        """Keep a request until its answer is wanted."""
-        self._request = request
-
-    def hear(self) -> tuple[NDArray[Any], dict[str, list[float]]]:
-        """The rows and the statistics of an answer.
-
-        Raises:
-            PlayerError: if the player is gone.
-        """
-        if self._player is None:
-            raise PlayerError(f"the player of port {self.settings.port} was closed")
-        try:
-            statistics = answer(self._player, self._request)
-        except PLAYER_ERRORS as error:
-            raise self._failed(error) from None
-        return self._player.rows, statistics
-
-    def hang_up(self) -> None:
-        """End the player."""
-        if self._player is not None:
-            close(self._player)
-            self._player = None
-
-    def end(self) -> None:
-        """Make sure that the player is gone."""
-        self.hang_up()
-
-    def _failed(self, error: Exception) -> PlayerError:
-        failure = explain(error, self.settings)
-        self.is_restart_useful = failure.is_retry_useful
-        return PlayerError(failure.reason)
-
-
-class _Beside:
-    """A player whose client runs in a process of its own."""
-
-    def __init__(self, settings: PlayerSettings) -> None:
-        self.settings = settings
-        self.is_restart_useful = True
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        if settings.log_folder is not None:
-            Path(settings.log_folder).mkdir(parents=True, exist_ok=True)
-        name = f"player-{settings.port}"
-        self._process = context.Process(target=work, args=(theirs, settings), name=name, daemon=True)
-        self._process.start()
-        theirs.close()
-
-    def wait_for_shape(self) -> Shape:
-        """What the player shows, once it is there."""
-        told = self._receive(pickled=True)
-        if isinstance(told, Failure):
-            raise self._failed(told)
-        self._layout = row_layout(told.observation_size)
-        self._rows = told.rows
-        self.first_rows, _ = self.hear()
-        return told
-
-    def ask(self, request: bytes) -> None:
-        """Send a request; a worker that is gone is noticed when its answer is heard."""
-        try:
-            self._connection.send_bytes(request)
-        except (BrokenPipeError, ConnectionResetError):
-            log.debug("the worker of port %d is gone", self.settings.port)
-
-    def hear(self) -> tuple[NDArray[Any], dict[str, list[float]]]:
-        """The rows and the statistics of an answer.
-
-        Raises:
-            PlayerError: if the player or its worker is gone.
-        """
-        told = self._receive(pickled=False)
-        if told[:1] != b"T":
-            raise self._failed(pickle.loads(told))
-        rows = np.frombuffer(told, self._layout, self._rows, offset=1)
-        end = 1 + rows.nbytes
-        return rows, pickle.loads(told[end:]) if len(told) > end else {}
-
-    def hang_up(self) -> None:
-        """Ask the worker to end its player."""
-        self._connection.close()
-
-    def end(self) -> None:
-        """Make sure that the process is gone."""
-        self._process.join(timeout=self.settings.timeout_s if self._process.exitcode is None else 0.0)
-        if self._process.exitcode is None:
-            self._process.terminate()
-            self._process.join(timeout=5.0)
-        if self._process.exitcode is None:
-            self._process.kill()
-
-    def _receive(self, *, pickled: bool) -> Any:
-        patience_s = self.settings.timeout_s + 10.0
-        try:
-            if not self._connection.poll(patience_s):
-                raise PlayerError(f"a player hangs on port {self.settings.port}{log_tail(self.settings)}")
-            return self._connection.recv() if pickled else self._connection.recv_bytes()
-        except (EOFError, ConnectionResetError):
-            self._process.join(timeout=5.0)
-            raise PlayerError(
-                f"the process around the player of port {self.settings.port} died with exit code "
-                f"{self._process.exitcode}{log_tail(self.settings)}"
-            ) from None
-
-    def _failed(self, failure: Failure) -> PlayerError:
-        self.is_restart_useful = failure.is_retry_useful
-        return PlayerError(failure.reason)
-
-
-def _check(file_name: str | os.PathLike[str] | None, players: int, copies: int | None) -> None:
-    """Find what can't work before anything is started.
-
-    Raises:
-        ValueError: saying what.
-    """
-    if players < 1:
-        raise ValueError(f"{players} players; there must be one at least")
-    if copies is not None and (copies < players or copies % players):
-        raise ValueError(f"{copies} copies cannot be shared out evenly among {players} players")
-    if file_name is None:
-        if players > 1:
-            raise ValueError("an Editor plays alone; give an executable to run several players")
-        return
-    path = os.path.abspath(file_name)
-    launched = validate_environment_path(path)
-    if launched is None and os.path.isfile(path):
-        raise ValueError(
-            f"ML-Agents cannot start '{path}': it strips .app, .exe and .x86 from anywhere in a path; rename it"
-        )
-    if launched is None:
-        raise ValueError(f"there is no player '{path}'")
-    if not os.access(launched, os.X_OK):
-        raise ValueError(f"'{launched}' is not executable; chmod +x makes it so")
