@@ -11,6 +11,7 @@ import pytest
 from companion.policy_card import (
     METADATA_KEY,
     ActionScale,
+    Branch,
     CardError,
     GoldenVectors,
     ObservationRange,
@@ -43,6 +44,39 @@ def test_every_number_comes_back_to_the_last_bit() -> None:
     assert PolicyCard.from_json(CARD.to_json()) == CARD
     bare = replace(CARD, evaluation=None, observation_range=None)
     assert PolicyCard.from_json(bare.to_json()) == bare
+
+
+HYBRID = replace(
+    CARD,
+    branches=(Branch("gear", ("low", "high")), Branch("horn", ("off", "on", "loud"))),
+    is_masked=True,
+    memory=16,
+    golden=GoldenVectors(((0.1, 0.2, 0.3),), ((-1.0, 1.0, 1.0, 2.0),), ((1.0, 1.0, 1.0, 0.0, 1.0),)),
+)
+
+
+def test_choices_masks_and_memory_come_back() -> None:
+    assert PolicyCard.from_json(HYBRID.to_json()) == HYBRID
+    assert (HYBRID.action_size, HYBRID.mask_size, CARD.action_size, CARD.mask_size) == (4, 5, 2, 0)
+    assert HYBRID.to_command(np.array([[-1.0, 0.0, 1.0, 2.0]])) == pytest.approx(np.array([[0.0, 0.0]]))
+    for golden, words in (
+        (CARD.golden, "golden.action has rows of 2 entries, expected 4"),
+        (replace(HYBRID.golden, mask=()), "golden needs a mask for each observation"),
+        (replace(HYBRID.golden, mask=((1.0,),)), "golden.mask has rows of 1 entries, expected 5"),
+    ):
+        with pytest.raises(CardError, match=words):
+            replace(HYBRID, golden=golden)
+
+
+def test_a_card_of_version_1_is_still_read() -> None:
+    """As it was written before policies had choices and memories."""
+    data = json.loads(CARD.to_json())
+    for name in ("branches", "is_masked", "motions", "memory"):
+        del data[name]
+    del data["golden"]["mask"]
+    assert PolicyCard.from_json(json.dumps({**data, "version": 1})) == CARD
+    with pytest.raises(CardError, match="golden is None"):
+        PolicyCard.from_json(json.dumps({**data, "version": 1, "golden": None}))
 
 
 def test_numpy_values_are_written_as_plain_numbers() -> None:
@@ -89,12 +123,18 @@ FAULTS = {
     "pair expected": (_set("latency_s", [0.0]), "latency_s has 1 entries, expected 2"),
     "golden row": (_set("golden", "observation", [[1.0]]), "golden.observation has rows of 1 entries, expected 3"),
     "golden count": (_set("golden", "action", []), "golden needs"),
-    "golden empty": (_set("golden", {"observation": [], "action": []}), "golden needs"),
+    "golden empty": (_set("golden", {"observation": [], "action": [], "mask": []}), "golden needs"),
     "limits crossed": (_set("action", 0, "low", 1.0), "action 'forward' goes from 1 to 0.22"),
     "signal twice": (_set("observation", 1, "name", "lidar_range"), "stands twice"),
     "observation range": (_set("observation_range", "low", [0.0]), "observation_range"),
-    "version": (_set("version", 2), "version 2 is not 1"),
-    "version missing": (lambda data: data.pop("version"), "version None is not 1"),
+    "version": (_set("version", 3), "version 3 is not among 1 and 2"),
+    "version missing": (lambda data: data.pop("version"), "version None is not among 1 and 2"),
+    "truth as number": (_set("is_masked", 1), "is_masked is 1, expected true or false"),
+    "mask of nothing": (_set("is_masked", True), "is_masked is true, but there are no branches"),
+    "no choices": (_set("branches", [{"name": "gear", "choices": []}]), "branch 'gear' has no choices"),
+    "motion too short": (_set("motions", [{"name": "stop", "action": [0.0]}]), "motion 'stop' has not 2 entries"),
+    "memory below 0": (_set("memory", -1), "memory is -1"),
+    "golden mask": (_set("golden", "mask", [[1.0]]), "golden.mask has rows of 1 entries, expected 0"),
 }
 
 

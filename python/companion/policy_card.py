@@ -20,8 +20,8 @@ from companion.signals import Layout, Signal
 METADATA_KEY = "companion.policy_card"
 """Where the card stands among an ONNX file's metadata_props."""
 
-VERSION = 1
-"""Of the card's own format."""
+VERSION = 2
+"""Of the card's own format. Version 1 knew continuous actions of policies without a memory only, and is still read."""
 
 
 class CardError(ValueError):
@@ -36,6 +36,24 @@ class ActionScale:
     unit: str
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One choice that the policy makes: it gives the number of the one chosen."""
+
+    name: str
+    choices: tuple[str, ...]
+    """Their names, in the order of their numbers."""
+
+
+@dataclass(frozen=True)
+class CardMotion:
+    """One of the actions that a policy picks from, instead of computing it; the file itself looks it up."""
+
+    name: str
+    action: tuple[float, ...]
+    """Each entry in [-1, 1]."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +97,15 @@ class Provenance:
 
 @dataclass(frozen=True)
 class GoldenVectors:
-    """Observations and the actions that the trained network itself gave for them."""
+    """Observations and the actions that the trained network itself gave for them.
+
+    Those of a recurrent policy are one sequence, from the start of an episode on.
+    """
 
     observation: tuple[tuple[float, ...], ...]
     action: tuple[tuple[float, ...], ...]
+    mask: tuple[tuple[float, ...], ...] = ()
+    """Which choices were open, 1 or 0; () where the policy takes no mask."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +131,9 @@ class PolicyCard:
     observation: tuple[Signal, ...]
     """What the policy sees, in the order in which it stands in the input vector."""
     action: tuple[ActionScale, ...]
-    control_period_s: float
-    """Time between two decisions."""
+    """The continuous entries, in the order in which they stand in the output vector."""
+    control_period_s: float | None
+    """Time between two decisions; None where an environment has no clock."""
     latency_s: tuple[float, float]
     """Shortest and longest delay from observation to command in training, beyond the simulator's own."""
     perturbations: tuple[Range, ...]
@@ -121,6 +145,14 @@ class PolicyCard:
     evaluation: Mapping[str, Any] | None = None
     """What `companion evaluate` found at the end of training."""
     observation_range: ObservationRange | None = None
+    branches: tuple[Branch, ...] = ()
+    """What the policy chooses; the numbers of the choices follow the continuous entries in the output vector."""
+    is_masked: bool = False
+    """Whether the policy has to be told which choices are open."""
+    motions: tuple[CardMotion, ...] = ()
+    """What the policy picks its action from; () where it computes it."""
+    memory: int = 0
+    """Size of a recurrent policy's h and of its c, zeros at the start of an episode; 0 where it remembers nothing."""
     version: int = VERSION
 
     def __post_init__(self) -> None:
@@ -128,26 +160,52 @@ class PolicyCard:
             size = self.layout.size
         except ValueError as error:
             raise CardError(f"policy card: observation: {error}") from None
+        self._check_action()
         self._check_golden(size)
-        if self.control_period_s <= 0.0:
+        if self.control_period_s is not None and self.control_period_s <= 0.0:
             raise CardError(f"policy card: control_period_s is {self.control_period_s:g}, must be above 0")
-        for entry in self.action:
-            if not entry.low < entry.high:
-                raise CardError(f"policy card: action '{entry.name}' goes from {entry.low:g} to {entry.high:g}")
         span = self.observation_range
         if span and not len(span.low) == len(span.high) == size:
             raise CardError(f"policy card: observation_range has not {size} entries")
+
+    def _check_action(self) -> None:
+        for entry in self.action:
+            if not entry.low < entry.high:
+                raise CardError(f"policy card: action '{entry.name}' goes from {entry.low:g} to {entry.high:g}")
+        for branch in self.branches:
+            if not branch.choices:
+                raise CardError(f"policy card: branch '{branch.name}' has no choices")
+        if self.is_masked and not self.branches:
+            raise CardError("policy card: is_masked is true, but there are no branches")
+        if self.memory < 0:
+            raise CardError(f"policy card: memory is {self.memory}, must not be below 0")
+        for motion in self.motions:
+            if len(motion.action) != len(self.action):
+                raise CardError(f"policy card: motion '{motion.name}' has not {len(self.action)} entries")
 
     def _check_golden(self, size: int) -> None:
         if not self.golden.observation or len(self.golden.observation) != len(self.golden.action):
             raise CardError("policy card: golden needs at least one observation, and an action for each")
         for name, rows, entries in (
             ("observation", self.golden.observation, size),
-            ("action", self.golden.action, len(self.action)),
+            ("action", self.golden.action, self.action_size),
+            ("mask", self.golden.mask, self.mask_size),
         ):
             wrong = next((len(row) for row in rows if len(row) != entries), None)
             if wrong is not None:
                 raise CardError(f"policy card: golden.{name} has rows of {wrong} entries, expected {entries}")
+        if len(self.golden.mask) != (len(self.golden.observation) if self.is_masked else 0):
+            raise CardError("policy card: golden needs a mask for each observation if is_masked, else none")
+
+    @property
+    def action_size(self) -> int:
+        """Entries of the output vector."""
+        return len(self.action) + len(self.branches)
+
+    @property
+    def mask_size(self) -> int:
+        """Entries of the mask that the policy takes; 0 where it takes none."""
+        return sum(len(branch.choices) for branch in self.branches) if self.is_masked else 0
 
     @property
     def layout(self) -> Layout:
@@ -155,9 +213,9 @@ class PolicyCard:
         return Layout(self.observation)
 
     def to_command(self, action: NDArray[Any]) -> NDArray[np.float64]:
-        """The command `[..., entries]` in physical units for an action in [-1, 1], clipped to it."""
-        low, high = np.array([(entry.low, entry.high) for entry in self.action]).T
-        return low + (np.clip(action, -1.0, 1.0) + 1.0) / 2.0 * (high - low)
+        """The command `[..., entries]` in physical units for an action's continuous entries, clipped to [-1, 1]."""
+        low, high = np.array([(entry.low, entry.high) for entry in self.action]).reshape(-1, 2).T
+        return low + (np.clip(action[..., : len(self.action)], -1.0, 1.0) + 1.0) / 2.0 * (high - low)
 
     def to_json(self) -> str:
         """The card as JSON; every number comes back from it to the last bit.
@@ -180,9 +238,10 @@ class PolicyCard:
             raise CardError(f"policy card: not JSON: {error}") from None
         if not isinstance(data, dict):
             raise CardError("policy card: not a JSON object")
-        if data.get("version") != VERSION:
-            raise CardError(f"policy card: version {data.get('version')!r} is not {VERSION}, which is understood here")
-        return _read(PolicyCard, data, "")
+        version = data.get("version")
+        if version not in (1, VERSION) or isinstance(version, bool):
+            raise CardError(f"policy card: version {version!r} is not among 1 and {VERSION}, which are understood here")
+        return _read(PolicyCard, _from_version_1(data) if version == 1 else data, "")
 
     @staticmethod
     def from_metadata(metadata: Mapping[str, str], where: str) -> "PolicyCard":
@@ -197,6 +256,20 @@ class PolicyCard:
             return PolicyCard.from_json(metadata[METADATA_KEY])
         except CardError as error:
             raise CardError(f"{where}: {error}") from None
+
+
+def _from_version_1(data: dict[str, Any]) -> dict[str, Any]:
+    """A card of version 1 with what it could not say."""
+    golden = data.get("golden")
+    return {
+        **data,
+        "golden": {**golden, "mask": []} if isinstance(golden, dict) else golden,
+        "branches": [],
+        "is_masked": False,
+        "motions": [],
+        "memory": 0,
+        "version": VERSION,
+    }
 
 
 # --- plain data and back, led by the field types above ---
@@ -268,7 +341,7 @@ def _read_float(data: Any, place: str) -> float:
 
 def _expect(kind: type, data: Any, place: str) -> Any:
     if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
-        words = {dict: "an object", list: "a list", str: "a text", int: "a whole number"}
+        words = {dict: "an object", list: "a list", str: "a text", int: "a whole number", bool: "true or false"}
         expected = words.get(kind, kind.__name__)
         raise CardError(f"policy card: {place or 'the card'} is {_shown(data)}, expected {expected}")
     return data

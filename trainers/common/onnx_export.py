@@ -45,7 +45,7 @@ def robot_onnx(
         ValueError: if the actor's choices are not the motions'.
     """
     space, memory = action_space(actor, observation_size), memory_of(actor)
-    module = _RobotModule(actor, memory, masked, _motion_table(motions, space))
+    module = _RobotModule(actor, space.continuous, memory, masked, _motion_table(motions, space))
     example = {"observation": torch.zeros(1, observation_size)}
     if memory:
         example |= {"h_in": torch.zeros(1, memory), "c_in": torch.zeros(1, memory)}
@@ -103,9 +103,10 @@ def action_space(actor: nn.Module, observation_size: int) -> ActionSpace:
 class _RobotModule(nn.Module):
     """Takes an observation, then h and c, then a mask, as far as there are any."""
 
-    def __init__(self, actor: nn.Module, memory: int, masked: bool, motions: Tensor | None) -> None:
+    def __init__(self, actor: nn.Module, numbers: int, memory: int, masked: bool, motions: Tensor | None) -> None:
         super().__init__()
         self.actor = actor
+        self.numbers = numbers
         self.memory = memory
         self.masked = masked
         self.motions = motions
@@ -114,8 +115,8 @@ class _RobotModule(nn.Module):
         memory = others[:2] if self.memory else ()
         action, *after = _called(self.actor, observation, memory, others[-1] if self.masked else None)
         if self.motions is not None:
-            action = self.motions.index_select(0, action[:, 0].long())
-        return (action, *after)
+            return (self.motions.index_select(0, action[:, 0].long()), *after)
+        return (torch.cat((_bounded(action, self.numbers), action[:, self.numbers :]), dim=-1), *after)
 
 
 class _UnityModule(nn.Module):
@@ -137,7 +138,7 @@ class _UnityModule(nn.Module):
         numbers = self.space.continuous
         outputs: list[Tensor] = []
         if numbers:
-            outputs += [sampled[:, :numbers], deterministic[:, :numbers]]
+            outputs += [_bounded(sampled, numbers), _bounded(deterministic, numbers)]
         if self.space.branches:
             outputs += [sampled[:, numbers:].long(), deterministic[:, numbers:].long()]
         return (*outputs, torch.cat(after, dim=-1).unsqueeze(1)) if after else tuple(outputs)
@@ -149,6 +150,11 @@ def _called(
     """Action, then h and c where there are any; `mask` holds 1 where open."""
     found = actor(observation, *memory, *(() if mask is None else (mask > 0.5,)))
     return found if isinstance(found, tuple) else (found,)
+
+
+def _bounded(action: Tensor, numbers: int) -> Tensor:
+    """The continuous entries. A tanh alone won't do: onnxruntime's and others' own give 1.0000001."""
+    return action[:, :numbers].clamp(-1.0, 1.0)
 
 
 def _motion_table(motions: ArrayLike | None, space: ActionSpace) -> Tensor | None:

@@ -38,8 +38,8 @@ def check_parity(onnx_bytes: bytes, actor: nn.Module, observations: Floats, moti
     Raises:
         ValueError: if the difference exceeds 1e-5, a choice is another one, or an action is no number in [-1, 1].
     """
-    file = _File(onnx_bytes, observations.shape[-1])
-    twin = Twin(actor, observations.shape[-1], motions)
+    file = OnnxTwin(onnx_bytes, observations.shape[-1])
+    twin = TorchTwin(actor, observations.shape[-1], motions)
     if twin.memory != file.memory:
         raise ValueError(f"the exported actor remembers {file.memory} numbers, not {twin.memory}")
     if twin.memory:
@@ -47,7 +47,7 @@ def check_parity(onnx_bytes: bytes, actor: nn.Module, observations: Floats, moti
     return max(_compare(file, twin, observations[None]), _compare(file, twin, observations[None, :1]))
 
 
-class Twin:
+class TorchTwin:
     """A torch actor as functions of arrays, with the motions that its file will contain."""
 
     def __init__(self, actor: nn.Module, observation_size: int, motions: ArrayLike | None = None) -> None:
@@ -70,10 +70,6 @@ class Twin:
             found = self.actor(*given)
         action, *after = [value.cpu().numpy() for value in (found if isinstance(found, tuple) else (found,))]
         return [action if self.motions is None else self.motions[action[:, 0].astype(np.intp)], *after]
-
-    def begin(self, rows: int) -> list[Floats]:
-        """The memory at the start of an episode."""
-        return [np.zeros((rows, self.memory), np.float32) for _ in range(2 if self.memory else 0)]
 
     def is_tied(self, observation: Floats, memory: Sequence[Floats], mask: Floats | None) -> NDArray[np.bool_]:
         """`[rows]`: whether the two best choices of a branch are so close that rounding swaps them."""
@@ -99,6 +95,11 @@ class _Compared(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+def no_memory(size: int, rows: int) -> list[Floats]:
+    """H and c at the start of an episode; nothing where there is no memory."""
+    return [np.zeros((rows, size), np.float32) for _ in range(2 if size else 0)]
+
+
 def random_mask(random: np.random.Generator, space: ActionSpace, rows: int) -> Floats:
     """`[rows, all choices]`, 1 is open: about half of the choices, and at least one of each branch."""
     parts = []
@@ -118,16 +119,16 @@ class _Moment:
     mask: Floats | None
 
 
-def _compare(file: "_File", twin: Twin, sequences: Floats) -> float:
+def _compare(file: "OnnxTwin", twin: TorchTwin, sequences: Floats) -> float:
     """The greatest difference over sequences `[steps, rows, n]`; each remembers with its own memory."""
     rows, random, greatest = sequences.shape[1], np.random.default_rng(0), 0.0
-    memory, expected_memory = twin.begin(rows), twin.begin(rows)
+    memory, expected_memory = no_memory(twin.memory, rows), no_memory(twin.memory, rows)
     for observation in sequences:
         mask = random_mask(random, twin.space, rows) if file.is_masked else None
         given, *memory = file(observation, memory, mask)
         moment = _Moment(observation, expected_memory, mask)
         expected, *expected_memory = twin(observation, expected_memory, mask)
-        _check_bounds(given, twin)
+        _check_bounds(given, expected, twin)
         _check_picks(given, expected, twin, moment)
         numbers = (given[:, : twin.numbers], *memory), (expected[:, : twin.numbers], *expected_memory)
         differences = [float(np.abs(ours - theirs).max(initial=0.0)) for ours, theirs in zip(*numbers, strict=True)]
@@ -139,18 +140,20 @@ def _compare(file: "_File", twin: Twin, sequences: Floats) -> float:
     return greatest
 
 
-def _check_bounds(action: Floats, twin: Twin) -> None:
-    numbers = action if twin.motions is not None else action[:, : twin.numbers]
-    if not np.all(np.abs(numbers) <= 1.0):
-        raise ValueError("the exported actor gives actions beyond [-1, 1] or no numbers")
+def _check_bounds(given: Floats, expected: Floats, twin: TorchTwin) -> None:
+    """The file is bounded strictly; an actor that is not would only be cut."""
+    for action, bound in ((given, 1.0), (expected, 1.0 + TOLERANCE)):
+        numbers = action if twin.motions is not None else action[:, : twin.numbers]
+        if not np.all(np.abs(numbers) <= bound):
+            raise ValueError("the actor gives actions beyond [-1, 1] or no numbers")
     if twin.motions is not None:
         return
     for column, choices in enumerate(twin.space.branches, twin.numbers):
-        if not np.isin(action[:, column], np.arange(choices)).all():
+        if not np.isin(given[:, column], np.arange(choices)).all():
             raise ValueError(f"the exported actor chooses something else than 0 to {choices - 1}")
 
 
-def _check_picks(given: Floats, expected: Floats, twin: Twin, moment: _Moment) -> None:
+def _check_picks(given: Floats, expected: Floats, twin: TorchTwin, moment: _Moment) -> None:
     """Refuse picks that torch does not make too, but for ties."""
     picks, torchs = given[:, twin.numbers :], expected[:, twin.numbers :]
     differ = (picks != torchs).any(axis=1)
@@ -168,7 +171,7 @@ def _sequences(observations: Floats) -> Floats:
     return np.resize(observations, (count, steps, observations.shape[1])).swapaxes(0, 1)
 
 
-class _File:
+class OnnxTwin:
     """Either kind of file as a function of arrays that gives the deterministic action, then h and c."""
 
     def __init__(self, onnx_bytes: bytes, observation_size: int) -> None:
@@ -183,6 +186,7 @@ class _File:
         self.memory: int = inputs.get("h_in", inputs.get("recurrent_in", 0) // 2)
         self._mask = next((name for name in ("action_mask", "action_masks") if name in inputs), None)
         self.is_masked = self._mask is not None
+        self.choices: int = inputs[self._mask] if self._mask else 0
 
     def __call__(self, observation: Floats, memory: Sequence[Floats], mask: Floats | None) -> list[Floats]:
         feed: dict[str, Any] = dict(

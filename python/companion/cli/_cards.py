@@ -1,7 +1,7 @@
-"""Filling in a policy card from a task, a run and its evaluation."""
+"""Filling in a policy card from what was learned, a run and its evaluation."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from companion.cli._evaluation import Observed
 from companion.menu import pick
 from companion.policy_card import (
     ActionScale,
+    Branch,
+    CardMotion,
     GoldenVectors,
     ObservationRange,
     PolicyCard,
@@ -20,37 +22,113 @@ from companion.policy_card import (
     RecipeText,
 )
 from companion.rewards import Recipe
+from companion.signals import Signal
 from companion.tasks import Task
 
 DELAY = "action_delay_steps"
 """The perturbation whose range is the latency that a policy was trained for."""
 
+THEIR_OWN = RecipeText("the environment's own", "", "")
+"""The reward of an environment that brings its own."""
 
-def make_card(
-    task: Task,
-    recipe: Recipe,
-    provenance: Provenance,
-    golden: GoldenVectors,
-    *,
-    evaluation: Mapping[str, Any] | None = None,
-    observed: Observed | None = None,
-    fixed: Mapping[str, float] | None = None,
-) -> PolicyCard:
-    """The card of a policy trained on `task` for `recipe`; `fixed` are perturbations that were set from outside."""
+
+@dataclass(frozen=True)
+class Subject:
+    """What a card says of that which was learned; the fields mean what the card's fields of these names mean."""
+
+    robot: str
+    task: str
+    behavior: str
+    observation: tuple[Signal, ...]
+    action: tuple[ActionScale, ...]
+    control_period_s: float | None
+    recipe: RecipeText
+    branches: tuple[Branch, ...] = ()
+    is_masked: bool = False
+    motions: tuple[CardMotion, ...] = ()
+    latency_s: tuple[float, float] = (0.0, 0.0)
+    perturbations: tuple[Range, ...] = ()
+    robot_facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def task_subject(
+    task: Task, recipe: Recipe, *, fixed: Mapping[str, float] | None = None, discrete: bool = False
+) -> Subject:
+    """A robot's task, learned for a recipe.
+
+    Args:
+        task: of `companion.tasks`.
+        recipe: the reward.
+        fixed: perturbations that were set from outside.
+        discrete: whether the policy picks one of the task's motions. The robot still gets the continuous action.
+    """
     ranges = tuple(_range(task, name, fixed or {}) for name in (entry.name for entry in task.perturbations))
     delay = next((entry for entry in ranges if entry.name == DELAY), None)
     period = task.control_period_s
-    return PolicyCard(
+    return Subject(
         robot=task.robot,
         task=task.name,
         behavior=task.behavior_name,
         observation=task.layout.signals,
         action=tuple(ActionScale(one.name, one.unit, float(one.low), float(one.high)) for one in task.action),
         control_period_s=period,
+        recipe=RecipeText(recipe.name, recipe.hash, recipe.text),
+        motions=tuple(CardMotion(one.name, one.action) for one in task.motions) if discrete else (),
         latency_s=(delay.low * period, delay.high * period) if delay else (0.0, 0.0),
         perturbations=ranges,
         robot_facts=_robot_facts(task.robot),
-        recipe=RecipeText(recipe.name, recipe.hash, recipe.text),
+    )
+
+
+def foreign_subject(
+    name: str,
+    *,
+    robot: str,
+    behavior: str,
+    observation: Sequence[tuple[str, int]],
+    action: Sequence[tuple[str, float, float]] = (),
+    branches: Sequence[int] = (),
+    masked: bool = False,
+    period_s: float | None = None,
+) -> Subject:
+    """An environment that is not ours, as `gym:Pendulum-v1` or a behavior of somebody's Unity project.
+
+    Args:
+        name: as on the command line.
+        robot: what the card calls the machine, as `gymnasium` or `unity`.
+        behavior: the name under which Unity would find the policy.
+        observation: names and sizes of its parts, in order.
+        action: of each continuous entry the name, and what -1 and +1 stand for.
+        branches: how many choices each discrete branch has.
+        masked: whether choices may be closed.
+        period_s: time between two decisions, where the environment says.
+    """
+    return Subject(
+        robot=robot,
+        task=name,
+        behavior=behavior,
+        observation=tuple(Signal(part, size, "1", "As the environment gives it.") for part, size in observation),
+        action=tuple(ActionScale(entry, "1", float(low), float(high)) for entry, low, high in action),
+        control_period_s=period_s,
+        recipe=THEIR_OWN,
+        branches=tuple(
+            Branch(f"branch_{index}", tuple(map(str, range(choices)))) for index, choices in enumerate(branches)
+        ),
+        is_masked=masked,
+    )
+
+
+def make_card(
+    subject: Subject,
+    provenance: Provenance,
+    golden: GoldenVectors,
+    *,
+    evaluation: Mapping[str, Any] | None = None,
+    observed: Observed | None = None,
+) -> PolicyCard:
+    """The card of a policy; what it remembers is written by `robot_file`, which knows the network."""
+    return PolicyCard(
+        **{entry.name: getattr(subject, entry.name) for entry in fields(subject)},
         provenance=provenance,
         golden=golden,
         evaluation=evaluation,
@@ -58,33 +136,34 @@ def make_card(
     )
 
 
-def golden_vectors(observation: NDArray[np.float32], action: NDArray[np.float32]) -> GoldenVectors:
-    """Rows of both, with every float32 exactly."""
-    return GoldenVectors(tuple(map(_floats, observation)), tuple(map(_floats, action)))
+def golden_rows(rows: NDArray[np.float32]) -> tuple[tuple[float, ...], ...]:
+    """Rows of numbers, with every float32 exactly."""
+    return tuple(map(_floats, rows))
 
 
-def check_card_fits(card: PolicyCard, task: Task, where: str) -> None:
-    """Refuse a policy that was trained for another layout than the task has now.
+def check_card_fits(card: PolicyCard, subject: Subject, where: str) -> None:
+    """Refuse a policy that was trained for something else than there is now under that name.
 
     Raises:
         ValueError: naming the file and what differs.
     """
-    differing = [
-        (what, found, expected)
-        for what, found, expected in (
-            ("observation", [(one.name, one.size) for one in card.observation], _sizes(task)),
-            ("action", [one.name for one in card.action], [one.name for one in task.action]),
-            ("control period", card.control_period_s, task.control_period_s),
-        )
-        if found != expected
-    ]
-    if differing:
-        what, found, expected = differing[0]
-        raise ValueError(f"{where}: its {what} is {found}, but task '{task.name}' now has {expected}; train it anew")
+    for what, found, expected in (
+        ("observation", _sizes(card.observation), _sizes(subject.observation)),
+        ("action", [one.name for one in card.action], [one.name for one in subject.action]),
+        ("discrete choices", _choices(card.branches), _choices(subject.branches)),
+        ("control period", card.control_period_s, subject.control_period_s),
+    ):
+        if found != expected:
+            told = f"its {what} is {found}, but '{subject.task}' now has {expected}"
+            raise ValueError(f"{where}: {told}; train it anew")
 
 
-def _sizes(task: Task) -> list[tuple[str, int]]:
-    return [(signal.name, signal.size) for signal in task.layout.signals]
+def _sizes(signals: Sequence[Signal]) -> list[tuple[str, int]]:
+    return [(signal.name, signal.size) for signal in signals]
+
+
+def _choices(branches: Sequence[Branch]) -> list[int]:
+    return [len(branch.choices) for branch in branches]
 
 
 def _range(task: Task, name: str, fixed: Mapping[str, float]) -> Range:
