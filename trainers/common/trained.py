@@ -1,0 +1,109 @@
+"""The networks of an off-policy learner with their optimisers: stepped, slowed down and saved together."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from trainers.common import checkpoint, off_policy
+
+Schedule = Literal["constant", "linear"]
+
+
+class Settings(Protocol):
+    """What is looked at of a trainer's Config."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def schedule(self) -> Schedule: ...
+
+
+class Trained:
+    """Networks by name, each with an Adam of its own if it learns, and the generator of the learner's noise.
+
+    Args:
+        config: of the trainer.
+        device: where all of it lives.
+        learning: networks that `descend` changes.
+        following: networks that are changed otherwise.
+    """
+
+    def __init__(
+        self,
+        config: Settings,
+        device: torch.device,
+        learning: Mapping[str, nn.Module],
+        following: Mapping[str, nn.Module],
+    ) -> None:
+        self.device = device
+        self.generator = torch.Generator(device).manual_seed(config.seed)
+        self.gradient_steps = 0
+        self.learning_rate = config.learning_rate
+        self._config = config
+        self._modules = {**learning, **following}
+        self._optimisers = {
+            name: torch.optim.Adam(module.parameters(), lr=config.learning_rate, fused=True)
+            for name, module in learning.items()
+        }
+
+    def descend(self, name: str, loss: Tensor) -> None:
+        """One step of that network down the gradient of a loss."""
+        optimiser = self._optimisers[name]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    def schedule(self, steps: int) -> None:
+        """Set the learning rate for what comes after so many transitions."""
+        if self._config.schedule == "linear":
+            self._set_learning_rate(self._config.learning_rate * max(1 - steps / self._config.steps, 1e-6))
+
+    def figures(self) -> dict[str, Tensor]:
+        """For the log."""
+        return {"Policy/Learning Rate": torch.tensor(self.learning_rate)}
+
+    def get_state(self) -> dict[str, Any]:
+        """All that `set_state` needs to go on from here."""
+        return {
+            "config": off_policy.plain(self._config),
+            "device": self.device.type,
+            "modules": {name: module.state_dict() for name, module in self._modules.items()},
+            "optimisers": {name: optimiser.state_dict() for name, optimiser in self._optimisers.items()},
+            "generator": self.generator.get_state(),
+            "learning_rate": self.learning_rate,
+            "gradient_steps": self.gradient_steps,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state.
+
+        Raises:
+            CheckpointError: if it was made with other settings or for another world.
+        """
+        checkpoint.require_same(state["config"], off_policy.plain(self._config), free=off_policy.MAY_CHANGE)
+        try:
+            for name, module in self._modules.items():
+                module.load_state_dict(state["modules"][name])
+        except RuntimeError as error:
+            raise checkpoint.CheckpointError(f"the checkpoint is of another task or robot: {error}") from error
+        for name, optimiser in self._optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        if state["device"] == self.device.type:
+            self.generator.set_state(state["generator"])
+        else:
+            # Another kind of device draws other numbers anyway; only the same ones again would be wrong.
+            self.generator.manual_seed(self._config.seed + state["gradient_steps"])
+        self.gradient_steps = state["gradient_steps"]
+        self._set_learning_rate(state["learning_rate"])
+
+    def _set_learning_rate(self, rate: float) -> None:
+        self.learning_rate = rate
+        for optimiser in self._optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = rate

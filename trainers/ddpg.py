@@ -1,0 +1,190 @@
+"""Deep deterministic policy gradient (Lillicrap et al. 2016, arXiv 1509.02971)."""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+
+from trainers.common import off_policy
+from trainers.common.actions import ActionKind, ActionSpace
+from trainers.common.config import Between, Count, Fraction, NotNegative, Positive, check
+from trainers.common.config import config_from as _config_from
+from trainers.common.critics import follow, frozen, squared_td_error, td_target
+from trainers.common.deterministic import DeterministicPolicy, Noise, NoiseKind, policy_loss, spread
+from trainers.common.device import Device, torch_device
+from trainers.common.networks import Activation, mlp
+from trainers.common.off_policy import Lesson, Moment
+from trainers.common.replay import Replay, Sizes, Transitions
+from trainers.common.run import Run
+from trainers.common.trained import Schedule, Trained
+from trainers.common.vec_env import VecEnv
+
+ACTIONS: frozenset[ActionKind] = frozenset({"continuous"})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of DDPG. The defaults are for few copies; recipes say what suits many."""
+
+    steps: Count = 1_000_000
+    """Transitions to collect, in all copies together."""
+    copies: Count = 16
+    """Copies of the task that are stepped together."""
+    warm_up_steps: Annotated[int, Between(0)] = 1000
+    """Transitions with random actions before the first gradient step."""
+    update_interval: Count = 1
+    """Transitions between two rounds of gradient steps; a round comes after a step of all copies at the earliest."""
+    updates_per_step: Positive = 1.0
+    """Gradient steps per transition."""
+    batch_size: Count = 256
+    """Transitions per gradient step."""
+    buffer_size: Count = 1_000_000
+    """Transitions remembered; the oldest go first."""
+    n_step: Count = 1
+    """Rewards that are summed up before the value of what comes next; more is faster, and a little off-policy."""
+    learning_rate: Positive = 1e-3
+    """Of Adam, for actor and critic; where the schedule starts."""
+    schedule: Schedule = "constant"
+    """Learning rate over time: kept, or brought to 0 at the last step."""
+    discount: Fraction = 0.99
+    """γ per decision."""
+    tau: Fraction = 0.005
+    """τ: how far the targets move towards their networks at each gradient step."""
+    noise: NoiseKind = "ornstein_uhlenbeck"
+    """Exploration noise: draws that drift, as in the paper, or independent ones."""
+    noise_std: NotNegative = 0.2
+    """σ of one draw, in action units."""
+    noise_spread: Annotated[float, Between(1.0)] = 1.0
+    """The copies' noise lies between σ / this and σ x this, so that many copies explore at every scale at once."""
+    hidden_sizes: tuple[Count, ...] = (256, 256)
+    """Units of each hidden layer, in actor and critic alike."""
+    activation: Activation = "relu"
+    """Between the layers."""
+    normalise_observations: bool = True
+    """Whether observations are brought to zero mean and unit variance."""
+    observation_clip: Positive = 5.0
+    """Normalised observations are clipped to ± this, in standard deviations."""
+    seed: Annotated[int, Between(0)] = 0
+    """Of networks, noise, batches and world."""
+    log_interval: Count = 5000
+    """Transitions between two lines of figures."""
+    checkpoint_interval_s: NotNegative = 30.0
+    """Seconds between checkpoints; 0 saves after every round."""
+    evaluation_interval: Annotated[int, Between(0)] = 0
+    """Transitions between calls of the run's `evaluate`; 0 never calls it."""
+    threads: Count = 2
+    """CPU threads of a gradient step."""
+    device: Device = "cpu"
+    """Where networks and replay live."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def config_from(settings: Mapping[str, Any]) -> Config:
+    """A Config from names and values; ValueError names what is unknown or out of range."""
+    return _config_from(Config, settings)
+
+
+def train(make_world: Callable[[int, int], VecEnv], config: Config, run: Run) -> nn.Module:
+    """The deterministic actor that DDPG makes of a world.
+
+    Goes on from the run's checkpoint if there is one, and then gives the very numbers of a run never interrupted,
+    provided the world can tell its state.
+
+    Raises:
+        FloatingPointError: if the world or the learning gives something that is no finite number.
+        trainers.common.checkpoint.CheckpointError: if the checkpoint belongs to other settings or another world.
+    """
+    torch.set_num_threads(config.threads)
+    with closing(make_world(config.copies, config.seed)) as world:
+        learner = Learner(world, config)
+        replay = Replay(
+            config.buffer_size,
+            Sizes.of(world),
+            discount=config.discount,
+            n_step=config.n_step,
+            device=learner.trained.device,
+        )
+        return off_policy.train(world, learner, replay, config, run)
+
+
+# The learner
+
+
+class Learner:
+    """Networks and all that changes as they learn."""
+
+    def __init__(self, world: VecEnv, config: Config) -> None:
+        space = ActionSpace.of(world)
+        space.require(ACTIONS, "ddpg")
+        torch.manual_seed(config.seed)
+        device = torch_device(config.device)
+        inputs = world.observation_size
+        body = mlp((inputs, *config.hidden_sizes, space.size), config.activation, last_gain=0.01)
+        self.config = config
+        self.normaliser = off_policy.normaliser_for(world, config.observation_clip, config.normalise_observations)
+        self.actor = DeterministicPolicy(body, self.normaliser, space).to(device)
+        self.critic = mlp((inputs + space.size, *config.hidden_sizes, 1), config.activation, last_gain=0.01).to(device)
+        self.target_actor = deepcopy(self.actor.body).requires_grad_(False)
+        self.target_critic = deepcopy(self.critic).requires_grad_(False)
+        self.trained = Trained(
+            config,
+            device,
+            learning={"actor": self.actor, "critic": self.critic},
+            following={"target_actor": self.target_actor, "target_critic": self.target_critic},
+        )
+        std = spread(config.noise_std, config.noise_spread, world.num_envs).to(device)
+        self.noise = Noise(config.noise, std, space.size, self.trained.generator)
+
+    def act(self, observation: Tensor, mask: Tensor | None, moment: Moment) -> Tensor:
+        """The actor's action plus noise."""
+        self.trained.schedule(moment.steps)
+        self.noise.restart(moment.begins)
+        return (self.actor(observation) + self.noise.draw()).clamp(-1.0, 1.0)
+
+    def learn(self, batch: Transitions) -> Lesson:
+        """One gradient step of the critic and one of the actor; both targets follow."""
+        features, next_features = self.normaliser(batch.observation), self.normaliser(batch.next_observation)
+        figures, error = self._learn_critic(batch, features, next_features)
+        figures |= self._learn_actor(features)
+        follow(self.target_critic, self.critic, self.config.tau)
+        follow(self.target_actor, self.actor.body, self.config.tau)
+        self.trained.gradient_steps += 1
+        return Lesson(figures, error)
+
+    def _learn_critic(
+        self, batch: Transitions, features: Tensor, next_features: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Bring Q to y = r + γ Q'(s', π'(s')) (algorithm 1)."""
+        with torch.no_grad():
+            action = self.target_actor(next_features).tanh()
+            next_value = self.target_critic(torch.cat((next_features, action), -1)).squeeze(-1)
+            target = td_target(batch.reward, batch.discount, next_value)
+        value = self.critic(torch.cat((features, batch.action), -1)).squeeze(-1)
+        loss = squared_td_error(value, target, batch.weight)
+        self.trained.descend("critic", loss)
+        return {"Losses/Q Loss": loss.detach(), "Policy/Extrinsic Value": target.mean()}, (
+            value.detach() - target
+        ).abs()
+
+    def _learn_actor(self, features: Tensor) -> dict[str, Tensor]:
+        """Raise what the critic says of the actor's action."""
+        with frozen(self.critic):
+            action = self.actor.body(features).tanh()
+            loss = policy_loss(self.critic(torch.cat((features, action), -1)))
+            self.trained.descend("actor", loss)
+        return {"Losses/Policy Loss": loss.detach(), **self.trained.figures()}
+
+    def get_state(self) -> dict[str, Any]:
+        """All that `set_state` needs to go on from here."""
+        return {**self.trained.get_state(), "noise": self.noise.value}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state; CheckpointError if it was made with other settings or for another world."""
+        self.trained.set_state(state)
+        self.noise.value.copy_(state["noise"])
