@@ -100,16 +100,28 @@ def test_copies_end_each_in_their_own_time() -> None:
     assert rows == [(0, 1.5, 0.25, 2), (1, 1.5, 0.25, 3), (10, 1, 0, 11), (20, 8, 0.25, 22)]
 
 
-def test_idle_rows_are_left_out_and_end_the_windows_of_their_copy() -> None:
+def test_an_idle_row_that_ends_the_episode_cuts_off_the_windows_of_its_copy() -> None:
     replay = _replay(n_step=3)
     replay.add(_column([0]), _column([0]), _step([1], [1]))
-    replay.add(_column([1]), _column([0]), _step([7], [np.nan], active=0))
+    replay.add(_column([1]), _column([0]), _step([7], [np.nan], truncated=1, active=0, final=[np.inf]))
     replay.add(_column([7]), _column([0]), _step([8], [1], terminated=1))
     held = _everything(replay)
     assert held["observation"] == [0, 7]
     assert held["reward"] == [1, 1]
     assert held["discount"] == [0.5, 0]
     assert held["next"] == [1, 8]
+
+
+def test_an_agent_still_at_its_last_action_goes_on_afterwards() -> None:
+    replay = _replay(n_step=3)
+    replay.add(_column([0]), _column([0]), _step([1], [1]))
+    replay.add(_column([1]), _column([0]), _step([1], [np.nan], active=0, final=[np.nan]))
+    replay.add(_column([1]), _column([0]), _step([2], [4], terminated=1))
+    held = _everything(replay)
+    assert held["observation"] == [0, 1]
+    assert held["reward"] == [3, 4]
+    assert held["discount"] == [0, 0]
+    assert held["next"] == [2, 2]
 
 
 def test_the_oldest_go_first() -> None:

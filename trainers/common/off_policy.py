@@ -4,6 +4,7 @@ import copy
 import math
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -18,8 +19,9 @@ from trainers.common.device import Device
 from trainers.common.episodes import EpisodeStatistics
 from trainers.common.normaliser import Normaliser
 from trainers.common.replay import Replay, Transitions
+from trainers.common.replay_files import ReplayCheckpoints
 from trainers.common.run import Run
-from trainers.common.vec_env import VecEnv
+from trainers.common.vec_env import VecEnv, action_taken
 
 MAY_CHANGE = frozenset({"steps", "threads", "device", "checkpoint_interval_s", "evaluation_interval"})
 """Settings that a resumed run may have changed: how long, how often, on what."""
@@ -138,18 +140,19 @@ def train(world: VecEnv, learner: Learner, replay: Replay, config: Settings, run
     Goes on from the run's checkpoint if there is one.
     """
     loop = Loop(world, learner, replay, config)
-    loop.begin(run)
-    run.progress.begin(loop.steps)
-    while loop.steps < config.steps and not run.stop_requested:
-        new_steps = loop.collect()
-        loop.improve()
-        if _passed(config.log_interval, loop.steps, new_steps) or loop.steps >= config.steps:
-            loop.log(run)
-        if _passed(config.evaluation_interval, loop.steps, new_steps):
-            loop.evaluate(run)
-        if run.checkpoint_due(config.checkpoint_interval_s):
-            run.save(loop.get_state())
-    run.save(loop.get_state())
+    with closing(ReplayCheckpoints(run, replay)) as checkpoints:
+        loop.begin(run, checkpoints)
+        run.progress.begin(loop.steps)
+        while loop.steps < config.steps and not run.stop_requested:
+            new_steps = loop.collect()
+            loop.improve()
+            if _passed(config.log_interval, loop.steps, new_steps) or loop.steps >= config.steps:
+                loop.log(run)
+            if _passed(config.evaluation_interval, loop.steps, new_steps):
+                loop.evaluate(run)
+            if run.checkpoint_due(config.checkpoint_interval_s) and not checkpoints.busy:
+                checkpoints.save(loop.get_state())
+        checkpoints.save(loop.get_state())
     return finished(learner.actor)
 
 
@@ -178,14 +181,15 @@ class Loop:
         self._observation: NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._begins = np.ones(world.num_envs, np.bool_)
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: Run, checkpoints: ReplayCheckpoints) -> None:
         """Restore the run's checkpoint, or start anew and save that."""
         state = run.load()
         if state is None:
             self._observation = self.world.reset(self.config.seed)
-            run.save(self.get_state())
+            checkpoints.save(self.get_state())
         else:
             self.set_state(state)
+            checkpoints.restore(state["replay"])
 
     @torch.no_grad()
     def collect(self) -> int:
@@ -194,10 +198,10 @@ class Loop:
         mask = None if mask is None else mask.copy()
         action = self._action(observation, mask)
         step = self.world.step(action)
-        self.replay.add(observation, action, step, mask, self.world.action_mask)
+        self.replay.add(observation, action_taken(action, step), step, mask, self.world.action_mask)
         self._episodes.add(step.episodes)
         self._observation = step.observation
-        self._begins = step.terminated | step.truncated | ~step.active
+        self._begins = step.terminated | step.truncated
         new_steps = int(step.active.sum())
         self.steps += new_steps
         if self.steps >= self.config.warm_up_steps:
@@ -255,10 +259,9 @@ class Loop:
             run.log(self.steps, {f"Evaluation/{name}": value for name, value in figures.items()})
 
     def get_state(self) -> dict[str, Any]:
-        """All that `set_state` needs to go on from here."""
+        """All but the replay that `set_state` needs to go on from here."""
         return {
             "learner": self.learner.get_state(),
-            "replay": self.replay.get_state(),
             "world": self.world.get_state(),
             "random": checkpoint.random_state(),
             "sampling": self._random.get_state(),
@@ -275,7 +278,6 @@ class Loop:
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved state."""
         self.learner.set_state(state["learner"])
-        self.replay.set_state(state["replay"], None)
         checkpoint.set_random_state(state["random"])
         self._random.set_state(state["sampling"])
         self._episodes.set_state(state["episodes"])

@@ -136,9 +136,9 @@ class Replay:
 
         Args:
             observation: that was acted on, `[copies, observation]`.
-            action: as the world got it, `[copies, action]`.
+            action: that led to the step, as the world got it, `[copies, action]`.
             step: what followed.
-            mask: open choices at `observation`, `[copies, choices]`.
+            mask: open choices at `observation`, `[copies, choices]`; None in the first step: none is ever closed.
             next_mask: open choices at `step.observation`.
 
         Raises:
@@ -148,23 +148,23 @@ class Replay:
         windows, under_way = self._windows, self._under_way
         newest, oldest = self._time % self._n_step, (self._time + 1) % self._n_step
         self._time += 1
-        if not step.active.all():
-            # Nothing is known of what follows, so that the windows end with what they saw last.
-            self._emit(under_way & ~step.active)
+        active, ended = step.active, step.terminated | step.truncated
         windows[newest, :, columns.observation] = observation
         windows[newest, :, columns.action] = action
         windows[newest, :, columns.reward] = 0.0
         windows[newest, :, columns.discount] = 1.0
-        under_way[newest] = step.active
+        under_way[newest] = active
         reward, discount = windows[:, :, columns.reward], windows[:, :, columns.discount]
-        reward += discount * np.where(step.active, step.reward, 0.0)
-        discount *= np.where(step.terminated, 0.0, self._discount)
-        windows[:, :, columns.next_observation] = step.final_observation
-        ended = step.terminated | step.truncated
+        reward += discount * np.where(active, step.reward, 0.0)
+        discount *= np.where(active, np.where(step.terminated, 0.0, self._discount), 1.0)
+        np.copyto(windows[:, :, columns.next_observation], step.final_observation, where=active[:, None])
         if columns.choices:
-            self._add_masks(columns, newest, _all_open_if_none(mask, columns), _all_open_if_none(next_mask, columns))
-            # What would have been open in an observation that was cut off is not told; what was open before is near.
-            np.copyto(windows[:, :, columns.next_mask], windows[newest, :, columns.mask], where=ended[:, None])
+            windows[newest, :, columns.mask] = True if mask is None else mask
+            # What would have been open in the last observation of an episode is not told; what was before is near.
+            told = True if next_mask is None else next_mask
+            following = np.where(ended[:, None], windows[newest, :, columns.mask], told)
+            np.copyto(windows[:, :, columns.next_mask], following, where=active[:, None])
+        # A window that an idle row cuts off ends with what it saw last; one that it only delays has fewer rewards.
         complete = under_way & ended
         complete[oldest] |= under_way[oldest]
         self._emit(complete)
@@ -183,12 +183,12 @@ class Replay:
 
     def observations(self, first: int, last: int) -> Tensor:
         """The raw observations of the transitions number `first` to `last`, without `last`, that are still there."""
-        if self._columns is None:
-            return torch.zeros(0, self.sizes.observation)
-        return self.rows(first, last)[:, self._columns.observation]
+        return self.rows(first, last)[:, : self.sizes.observation]
 
     def rows(self, first: int, last: int) -> Tensor:
         """A copy of the transitions number `first` to `last`, without `last`, that are still there, `[n, width]`."""
+        if self._columns is None:
+            return torch.zeros(0, self.width(None))
         first = max(first, self.added - self.capacity)
         index = torch.arange(first, last, device=self.device) % self.capacity
         return self._rows.index_select(0, index)
@@ -206,7 +206,7 @@ class Replay:
             "priorities": None if self._priorities is None else self._priorities.get_state(),
         }
 
-    def set_state(self, state: Mapping[str, Any], rows: Floats | None) -> None:
+    def set_state(self, state: Mapping[str, Any], rows: Floats) -> None:
         """Go on from a saved state and the rows that were there, the oldest first."""
         self.added, self._time = state["added"], state["time"]
         if state["choices"] is None:
@@ -215,8 +215,7 @@ class Replay:
         self._windows, self._under_way = np.array(state["windows"]), np.array(state["under_way"])
         if self._priorities is not None:
             self._priorities.set_state(state["priorities"])
-        if rows is not None:
-            self._write(self.added - len(rows), torch.from_numpy(rows))
+        self._write(self.added - len(rows), torch.from_numpy(rows))
 
     def width(self, choices: int | None) -> int:
         """Numbers in a row, in a world that can close so many choices."""
@@ -228,10 +227,6 @@ class Replay:
         self._windows = np.zeros((self._n_step, self.sizes.copies, columns.width), np.float32)
         self._under_way = np.zeros((self._n_step, self.sizes.copies), np.bool_)
         return columns
-
-    def _add_masks(self, columns: Columns, newest: int, mask: NDArray[Any], next_mask: NDArray[Any]) -> None:
-        self._windows[newest, :, columns.mask] = mask
-        self._windows[:, :, columns.next_mask] = next_mask
 
     def _emit(self, which: NDArray[np.bool_]) -> None:
         """Move windows, `[n, copies]`, to where they are drawn from."""
@@ -315,7 +310,3 @@ class _Priorities:
         if first < added:
             self._tree.set(np.arange(first, added) % self._capacity, self._largest)
         self._known = added
-
-
-def _all_open_if_none(mask: NDArray[np.bool_] | None, columns: Columns) -> NDArray[np.bool_]:
-    return np.ones(columns.choices, np.bool_) if mask is None else mask

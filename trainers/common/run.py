@@ -77,12 +77,24 @@ class Run:
 
     def save(self, state: Mapping[str, Any]) -> None:
         """Make `state` the checkpoint to go on from."""
-        os.fsync(self._metrics.fileno())
-        if self._board is not None:
-            self._board.flush()
+        self.snapshot(state)()
+
+    def snapshot(self, state: Mapping[str, Any]) -> Callable[[], None]:
+        """What writes `state` as the checkpoint of this moment.
+
+        It may be called in another thread while the training goes on, provided that `state` changes no more.
+        """
         run = {"metrics_bytes": self._metrics.tell(), "elapsed_s": self.elapsed_s}
-        checkpoint.save(self.directory, {"run": run, "trainer": dict(state)})
+        board = self._board
         self._saved_s = time.monotonic()
+
+        def write() -> None:
+            os.fsync(self._metrics.fileno())
+            if board is not None:
+                board.flush()
+            checkpoint.save(self.directory, {"run": run, "trainer": dict(state)})
+
+        return write
 
     def load(self) -> dict[str, Any] | None:
         """The state to go on from, or None to start anew. Figures written after that state was saved are dropped."""
