@@ -28,6 +28,7 @@ from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckA
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 ALGORITHMS = {"a2c": A2C, "ddpg": DDPG, "dqn": DQN, "ppo": PPO, "sac": SAC, "td3": TD3}
+ACTIVATIONS = {"elu": torch.nn.ELU, "relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}
 JUDGING_SEED = 1_000_000
 """Seeds of judging begin here, far from those of training."""
 
@@ -52,13 +53,14 @@ def scheduled(value: Any) -> Any:
     return lambda remaining: remaining * initial
 
 
-def keywords(call: Any) -> Any:
-    """The keywords of a `dict(…)` written as text, which is how rl_zoo3 gives `policy_kwargs`."""
-    if not isinstance(call, str):
-        return call
-    expression = ast.parse(call, mode="eval").body
-    assert isinstance(expression, ast.Call)
-    return {entry.arg: ast.literal_eval(entry.value) for entry in expression.keywords}
+def keywords(call: str | dict[str, Any]) -> dict[str, Any]:
+    """What `policy_kwargs` are: the keywords of a `dict(…)` written as text, as rl_zoo3 has them, or a mapping."""
+    if isinstance(call, str):
+        expression = ast.parse(call, mode="eval").body
+        assert isinstance(expression, ast.Call)
+        call = {str(entry.arg): ast.literal_eval(entry.value) for entry in expression.keywords}
+    activation = call.get("activation_fn")
+    return {**call, "activation_fn": ACTIVATIONS[activation]} if activation else call
 
 
 def make_world(environment: str, settings: dict[str, Any], seed: int) -> VecEnv:
