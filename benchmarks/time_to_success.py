@@ -24,7 +24,7 @@ from torch import nn
 from companion import tasks
 from companion.cli import _evaluation
 from companion.cli._evaluation import Request
-from companion.cli._export import as_function
+from companion.cli._export import TorchPolicy
 from companion.cli.verbs.train import Arguments, Plan, make_plan
 from trainers.common.run import Run
 
@@ -47,15 +47,15 @@ class Judge:
     """Judges policies, each time on other episodes."""
 
     def __init__(self, plan: Plan) -> None:
-        self._task = plan.task
+        self._exam = plan.problem.exam
         self._seed = _evaluation.SEED * (1 + plan.config.seed)
         self._world = plan.world.make(_evaluation.COPIES, self._seed)
 
     def success_rate(self, actor: nn.Module, episodes: int) -> float:
         """The share of fresh episodes that succeed."""
         self._seed += 1
-        request = Request(self._task, "in training", episodes, self._seed)
-        evaluation, _ = _evaluation.evaluate(as_function(actor), self._world, request)
+        request = Request(self._exam, "in training", episodes, self._seed)
+        evaluation, _ = _evaluation.evaluate(TorchPolicy(actor), self._world, request)
         return evaluation.success_rate
 
     def close(self) -> None:
@@ -101,8 +101,8 @@ def train(plan: Plan, goal: Goal) -> dict[str, Any]:
         with run:
             plan.trainer.train(plan.world.make, config, run)
     return {
-        "task": plan.task.name,
-        "recipe": plan.recipe.name,
+        "task": plan.record.task,
+        "recipe": plan.record.recipe,
         "seed": config.seed,
         "wanted": goal.rate,
         "episodes": goal.episodes,

@@ -54,9 +54,10 @@ class RunInTurns(Run):
 def measure(plan: Plan, updates: int) -> dict[str, Any]:
     """The rates of both, medians over the updates, and the median of their ratio."""
     config = replace(plan.config, steps=(WARM_UP_UPDATES + updates) * plan.config.copies * plan.config.rollout_steps)
-    simulator = Simulator(plan.task, config.copies, seed=1)
+    task = tasks.load(plan.record.task)
+    simulator = Simulator(task, config.copies, seed=1)
     simulator.reset()
-    actions = held_actions(config.copies, len(plan.task.action), seed=1)
+    actions = held_actions(config.copies, len(task.action), seed=1)
     take(simulator, [next(actions) for _ in range(WARM_UP_STEPS)])
     with tempfile.TemporaryDirectory() as folder:
         run = RunInTurns(Path(folder), simulator)
@@ -65,8 +66,8 @@ def measure(plan: Plan, updates: int) -> dict[str, Any]:
     simulator.close()
     training, alone = (np.array(rates[WARM_UP_UPDATES:]) for rates in (run.training_rates, run.simulator_rates))
     return {
-        "task": plan.task.name,
-        "recipe": plan.recipe.name,
+        "task": plan.record.task,
+        "recipe": plan.record.recipe,
         "copies": config.copies,
         "updates": len(training),
         "training_per_second": round(float(np.median(training))),

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from companion import tasks
-from companion.cli._evaluation import Request, evaluate, wilson_interval
+from companion.cli._evaluation import Exam, Request, bootstrap_interval, evaluate, print_table, wilson_interval
 from companion.tasks import Metric
 from companion.worlds._step import Episodes, Step
 
@@ -16,10 +16,13 @@ TASK = replace(
     tasks.load("arm_reach"),
     metrics=(Metric("distance", "m", "x", "last"), Metric("unheard", "1", "x")),
 )
+EXAM = Exam.of(TASK)
 
 
 class CountingWorld:
     """Failures take one step, successes ten: whoever takes the episodes that end first sees failures only."""
+
+    action_mask: NDArray[np.bool_] | None = None
 
     def __init__(self, copies: int, success_share: float = 0.5) -> None:
         self.num_envs = copies
@@ -56,12 +59,30 @@ class CountingWorld:
         return np.stack((self._elapsed, -self._elapsed), axis=1).astype(np.float32)
 
 
-def act(observation: NDArray[np.float32]) -> NDArray[np.float32]:
-    return observation[:, :1]
+class Policy:
+    """Acts on what it sees, and counts what it was told of its memory."""
+
+    def __init__(self) -> None:
+        self.decisions = np.zeros(0)
+        self.seen: list[list[float]] = []
+        self.masks: list[object] = []
+
+    def act(self, observation: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+        self.decisions = np.zeros(len(observation)) if not len(self.decisions) else self.decisions
+        self.seen.append(self.decisions.tolist())
+        self.masks.append(None if mask is None else mask.tolist())
+        self.decisions = self.decisions + 1
+        return observation[:, :1]
+
+    def restart(self, rows: NDArray[np.bool_] | None = None) -> None:
+        self.decisions = np.zeros(0) if rows is None else np.where(rows, 0, self.decisions)
+
+    def take_back(self, rows: NDArray[np.bool_]) -> None:
+        self.decisions = self.decisions - rows
 
 
 def test_long_episodes_count_as_much_as_short_ones() -> None:
-    evaluation, _ = evaluate(act, CountingWorld(400), Request(TASK, "m", episodes=2000))
+    evaluation, _ = evaluate(Policy(), CountingWorld(400), Request(EXAM, "m", episodes=2000))
     assert evaluation.episodes == 2000
     assert evaluation.success_rate == pytest.approx(0.5, abs=0.04)
     assert evaluation.metrics["episode_s"].mean == pytest.approx(5.5 * TASK.control_period_s, rel=0.05)
@@ -70,19 +91,21 @@ def test_long_episodes_count_as_much_as_short_ones() -> None:
 
 @pytest.mark.parametrize("episodes", [1, 7, 8, 9, 17])
 def test_exactly_so_many_episodes_are_judged(episodes: int) -> None:
-    evaluation, _ = evaluate(act, CountingWorld(8), Request(TASK, "m", episodes=episodes))
+    evaluation, _ = evaluate(Policy(), CountingWorld(8), Request(EXAM, "m", episodes=episodes))
     assert evaluation.episodes == episodes
 
 
 def test_the_same_seed_gives_the_same_figures() -> None:
     first, second, third = (
-        evaluate(act, CountingWorld(8), Request(TASK, "m", episodes=50, seed=seed))[0] for seed in (1, 1, 2)
+        evaluate(Policy(), CountingWorld(8), Request(EXAM, "m", episodes=50, seed=seed))[0] for seed in (1, 1, 2)
     )
     assert first == second and first.metrics["episode_s"] != third.metrics["episode_s"]
 
 
 def test_figures_worked_out_by_hand() -> None:
-    always, observed = evaluate(act, CountingWorld(4, success_share=1.0), Request(TASK, "m.onnx", episodes=4, seed=3))
+    always, observed = evaluate(
+        Policy(), CountingWorld(4, success_share=1.0), Request(EXAM, "m.onnx", episodes=4, seed=3)
+    )
     assert (always.task, always.model, always.seed, always.success_rate) == ("arm_reach", "m.onnx", 3, 1.0)
     figure = always.metrics["return"]
     assert (figure.mean, figure.p05, figure.median, figure.p95) == (10.0, 10.0, 10.0, 10.0)
@@ -92,12 +115,84 @@ def test_figures_worked_out_by_hand() -> None:
 
 
 def test_json_holds_null_where_no_episode_had_a_figure() -> None:
-    never, _ = evaluate(act, CountingWorld(4, success_share=0.0), Request(TASK, "m", episodes=4, set={"a": 1.0}))
+    never, _ = evaluate(Policy(), CountingWorld(4, success_share=0.0), Request(EXAM, "m", episodes=4, set={"a": 1.0}))
     plain = json.loads(json.dumps(never.to_json(), allow_nan=False))
     assert {"task", "model", "episodes", "seed", "success_rate", "success_ci95", "metrics"} <= set(plain)
     assert plain["metrics"]["time_to_success_s"] is None and plain["metrics"]["distance"] is None
     assert plain["metrics"]["return"] == 1.0 and plain["quantiles"]["return"] == [1.0, 1.0, 1.0]
     assert plain["success_rate"] == 0.0 and plain["set"] == {"a": 1.0}
+
+
+class Scripted:
+    """Two copies whose episodes take two decisions: row 0 decides at every step, row 1 at every other one."""
+
+    num_envs = 2
+
+    def __init__(self, success: float = np.nan) -> None:
+        self.action_mask: NDArray[np.bool_] | None = None
+        self._success = success
+
+    def reset(self, seed: int) -> NDArray[np.float32]:
+        self._time = 0
+        return self._observation()
+
+    def step(self, action: NDArray[np.float32]) -> Step:
+        self._time += 1
+        active = np.array([True, self._time % 2 == 0])
+        ended = np.array([self._time % 2 == 0, self._time % 4 == 0])
+        rows = np.flatnonzero(ended)
+        returns, success = (rows + 1).astype(np.float32), np.full(len(rows), self._success, np.float32)
+        episodes = Episodes(rows, np.full(len(rows), 2), returns, success)
+        observation, none = self._observation(), np.zeros(2, bool)
+        return Step(observation, np.zeros(2, np.float32), ended, none, observation, active, episodes)
+
+    def close(self) -> None:
+        pass
+
+    def _observation(self) -> NDArray[np.float32]:
+        self.action_mask = np.array([[True, self._time % 2 == 0]] * 2)
+        return np.full((2, 1), self._time, np.float32)
+
+
+GYM = Exam("gym:Scripted-v0", max_episode_steps=None, success_means="a return of 2 or more")
+
+
+def test_a_policy_remembers_its_own_decisions_of_this_episode_only() -> None:
+    policy = Policy()
+    evaluate(policy, Scripted(), Request(GYM, "m", episodes=4))
+    assert policy.seen[:6] == [[0, 0], [1, 0], [0, 1], [1, 1], [0, 0], [1, 0]]
+    assert policy.masks[:2] == [[[True, True]] * 2, [[True, False]] * 2], "the mask belongs to what is acted on"
+
+
+def test_masks_are_kept_beside_the_samples() -> None:
+    short = replace(GYM, max_episode_steps=3)
+    _, observed = evaluate(Policy(), Scripted(), Request(short, "m", episodes=4))
+    assert observed.masks is not None and len(observed.masks) == len(observed.samples)
+    assert observed.masks[:, 1].tolist() == (observed.samples[:, 0] % 2 == 0).tolist()
+
+
+def test_without_a_word_on_success_the_return_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    found, _ = evaluate(Policy(), Scripted(), Request(GYM, "m", episodes=4, set={"gravity": 9.8}))
+    plain = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert plain["success_rate"] is None and plain["success_ci95"] is None
+    assert plain["metrics"] == {"length": 2.0, "return": 1.5} and plain["units"]["length"] == "decisions"
+    print_table(found, GYM)
+    told = capsys.readouterr().out.splitlines()[0]
+    assert told.startswith("gym:Scripted-v0: mean return 1.5 over 4 episodes (95 % interval 1 to 2)")
+    assert "succeed" not in told
+    success, _ = evaluate(Policy(), Scripted(1.0), Request(GYM, "m", episodes=4))
+    print_table(success, GYM)
+    assert "; 100% succeed, by a return of 2 or more" in capsys.readouterr().out
+
+
+def test_the_bootstraps_interval_is_that_of_scipy() -> None:
+    from scipy.stats import bootstrap
+
+    values = np.random.default_rng(3).exponential(5, 200)
+    scipys = bootstrap((values,), np.mean, method="percentile", rng=1).confidence_interval
+    assert bootstrap_interval(values) == pytest.approx((scipys.low, scipys.high), rel=0.02)
+    assert bootstrap_interval(np.full(7, 500.0)) == (500, 500)
+    assert np.isnan(bootstrap_interval(np.ones(1))).all()
 
 
 def test_wilsons_interval() -> None:
@@ -116,4 +211,4 @@ def test_a_world_without_ends_is_told() -> None:
     world.reset(0)
     world._share = 1.0
     with pytest.raises(ValueError, match=r"only 0 of 2 episodes .* \(5 were numerically bad\)"):
-        evaluate(act, world, Request(endless, "m", episodes=2))
+        evaluate(Policy(), world, Request(Exam.of(endless), "m", episodes=2))

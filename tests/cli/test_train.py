@@ -130,7 +130,7 @@ def test_a_run_is_never_overwritten(finished: Path, companion: Companion) -> Non
     again = ("train", "arm_reach", *SMALL, "--run-dir", finished)
     companion(*again).assert_refused("holds a run", "--resume", "--force")
     companion(*again, "--resume", "--force").assert_refused("contradict")
-    companion("train", "mobile_goto", *SMALL, "--run-dir", finished, "--resume").assert_refused("recipe")
+    companion("train", "mobile_goto", *SMALL, "--run-dir", finished, "--resume").assert_refused("task was 'arm_reach'")
     companion(*again, "--resume", "--recipe", "sparse").assert_refused("can't be resumed", "recipe_hash")
     companion(*again, "--resume", "--seed", 4).assert_refused("seed was 3, now 4")
     companion(*again, "--resume", "--set", "payload_kg=1").assert_refused("set")

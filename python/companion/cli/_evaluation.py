@@ -1,7 +1,7 @@
-"""Judging a policy by what it achieves in fresh episodes, independent of every reward."""
+"""Judging a policy by what it achieves in fresh episodes, independent of every reward term."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 
 from companion.tasks import Task
 from companion.worlds._step import Step
-
-ActorFunction = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""An observation `[batch, n]` to an action `[batch, m]` in [-1, 1]."""
 
 SEED = 1_000_000
 """Seeds of judging begin here, far from those of training."""
@@ -23,8 +20,17 @@ COPIES = 256
 EPISODES = 500
 """Fresh episodes by default: zero failures among them put the success rate above 99.2 % with 95 % confidence."""
 
+TEST_EPISODES = 1000
+"""Those of `companion evaluate`."""
+
 SAMPLES = 16
 """Observations kept as golden vectors."""
+
+RESAMPLES = 5000
+"""Of the bootstrap: the interval's ends then differ by about 1 % of its width from draw to draw."""
+
+LONGEST = 10_000
+"""Decisions that an episode may take where nobody limits it."""
 
 
 class World(Protocol):
@@ -32,9 +38,52 @@ class World(Protocol):
 
     @property
     def num_envs(self) -> int: ...
+    @property
+    def action_mask(self) -> NDArray[np.bool_] | None: ...
     def reset(self, seed: int) -> NDArray[np.float32]: ...
     def step(self, action: NDArray[np.float32]) -> Step: ...
     def close(self) -> None: ...
+
+
+class Policy(Protocol):
+    """What is judged: it may remember, row by row, what it saw since the row's episode began."""
+
+    def act(self, observation: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+        """The action `[rows, m]` for an observation `[rows, n]`; `mask` says which choices are open."""
+        ...
+
+    def restart(self, rows: NDArray[np.bool_] | None = None) -> None:
+        """Forget what these rows have seen; all of them without an argument."""
+        ...
+
+    def take_back(self, rows: NDArray[np.bool_]) -> None:
+        """Remember in these rows what was remembered before the last `act`, because they made no decision."""
+        ...
+
+
+@dataclass(frozen=True)
+class Exam:
+    """What a policy is judged at."""
+
+    name: str
+    max_episode_steps: int | None
+    """None where nobody says."""
+    period_s: float | None = None
+    """Time between two decisions; without it, times are told in decisions."""
+    metrics: tuple[tuple[str, str], ...] = ()
+    """Names and units of the task's own."""
+    success_means: str = ""
+
+    @staticmethod
+    def of(task: Task) -> "Exam":
+        """That of a robot's task."""
+        metrics = tuple((metric.name, metric.unit) for metric in task.metrics)
+        return Exam(task.name, task.max_episode_steps, task.control_period_s, metrics, task.success_means)
+
+    @property
+    def most_steps(self) -> int:
+        """Decisions after which an episode is over, or never will be."""
+        return self.max_episode_steps or LONGEST
 
 
 @dataclass(frozen=True)
@@ -57,14 +106,22 @@ class Evaluation:
     episodes: int
     seed: int
     success_rate: float
+    """NaN where nobody says what success is."""
     success_ci95: tuple[float, float]
     """Wilson's interval."""
+    return_ci95: tuple[float, float]
+    """The mean return's, by bootstrap."""
     metrics: Mapping[str, Figure]
     """Of the task, and the episodes' duration and return."""
-    set: Mapping[str, float]
-    """Perturbations that were fixed from outside."""
+    set: Mapping[str, Any]
+    """Perturbations that were fixed from outside, or an environment's own settings."""
     invalid_episodes: int
     """Ended because the physics went numerically bad; they are in no other figure."""
+
+    @property
+    def has_success(self) -> bool:
+        """Whether anybody says what success is."""
+        return math.isfinite(self.success_rate)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: `metrics` holds means, `quantiles` 5 %, 50 % and 95 %.
@@ -75,7 +132,9 @@ class Evaluation:
         figures = self.metrics.items()
         return {
             **plain,
-            "success_ci95": list(self.success_ci95),
+            "success_rate": _known(self.success_rate),
+            "success_ci95": [_known(end) for end in self.success_ci95] if self.has_success else None,
+            "return_ci95": [_known(end) for end in self.return_ci95],
             "metrics": {name: _known(figure.mean) for name, figure in figures},
             "quantiles": {
                 name: [_known(value) for value in (figure.p05, figure.median, figure.p95)] for name, figure in figures
@@ -92,11 +151,11 @@ def _known(value: float) -> float | None:
 class Request:
     """What to judge and how much of it."""
 
-    task: Task
+    exam: Exam
     model: str
     episodes: int = EPISODES
     seed: int = SEED
-    set: Mapping[str, float] = field(default_factory=dict)
+    set: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,10 +166,12 @@ class Observed:
     high: NDArray[np.float32]
     samples: NDArray[np.float32]
     """Some real observations `[rows, n]`."""
+    masks: NDArray[np.bool_] | None = None
+    """Which choices were open at the samples, `[rows, choices]`; None where all always were."""
 
 
-def evaluate(actor: ActorFunction, world: World, request: Request) -> tuple[Evaluation, Observed]:
-    """The policy's success and metrics over `request.episodes` fresh episodes, and what it saw.
+def evaluate(policy: Policy, world: World, request: Request) -> tuple[Evaluation, Observed]:
+    """The policy's success, return and metrics over `request.episodes` fresh episodes, and what it saw.
 
     How many episodes each copy contributes is fixed beforehand: taking those that end first would favour short ones.
 
@@ -119,18 +180,29 @@ def evaluate(actor: ActorFunction, world: World, request: Request) -> tuple[Eval
     """
     ledger = _Ledger(request, world.num_envs)
     observation = world.reset(request.seed)
-    watch = _Watch(observation, every=max(1, request.task.max_episode_steps // SAMPLES))
+    policy.restart()
+    watch = _Watch(observation, world.action_mask, every=max(1, request.exam.most_steps // SAMPLES))
     for _ in range(ledger.most_steps):
         if ledger.complete:
             return ledger.evaluation(_invalid(world)), watch.observed()
-        step = world.step(actor(observation))
+        step = world.step(policy.act(observation, world.action_mask))
         ledger.add(step)
         observation = step.observation
-        watch.add(observation)
+        _remind(policy, step)
+        watch.add(observation, world.action_mask)
     raise ValueError(
         f"only {ledger.counted} of {request.episodes} episodes came to an end in {ledger.most_steps} steps"
         f" ({_invalid(world)} were numerically bad)"
     )
+
+
+def _remind(policy: Policy, step: Step) -> None:
+    """Let the policy remember what its rows did and nothing else: idle rows decided nothing, ended ones begin anew."""
+    idle, ended = ~step.active, step.terminated | step.truncated
+    if idle.any():
+        policy.take_back(idle)
+    if ended.any():
+        policy.restart(ended)
 
 
 def _invalid(world: World) -> int:
@@ -146,28 +218,48 @@ def wilson_interval(successes: int, episodes: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def print_table(evaluation: Evaluation) -> None:
+def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The 95 % percentile-bootstrap interval of the mean (Efron 1979); NaN for fewer than two values."""
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    random = np.random.default_rng(0)
+    means = [values[random.integers(0, len(values), len(values))].mean() for _ in range(RESAMPLES)]
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def print_table(evaluation: Evaluation, exam: Exam) -> None:
     """Show an evaluation to a person."""
     from rich.console import Console
     from rich.table import Table
 
-    low, high = evaluation.success_ci95
     table = Table("per episode", "mean", "5 %", "median", "95 %", "unit", box=None, header_style="bold")
     for name, figure in evaluation.metrics.items():
-        table.add_row(
-            name, *(f"{value:.4g}" for value in (figure.mean, figure.p05, figure.median, figure.p95)), figure.unit
-        )
+        if math.isfinite(figure.mean):
+            table.add_row(
+                name, *(f"{value:.4g}" for value in (figure.mean, figure.p05, figure.median, figure.p95)), figure.unit
+            )
     console = Console()
-    console.print(
-        f"{evaluation.task}: {evaluation.success_rate:.2%} of {evaluation.episodes} episodes succeed"
-        f" (95 % interval {low:.2%} to {high:.2%})",
-        highlight=False,
-    )
+    console.print(f"{evaluation.task}: {_verdict(evaluation, exam)}", highlight=False, soft_wrap=True)
     if evaluation.invalid_episodes:
         console.print(
             f"{evaluation.invalid_episodes} episodes went numerically bad and are not counted", style="yellow"
         )
     console.print(table)
+
+
+def _verdict(evaluation: Evaluation, exam: Exam) -> str:
+    """The one line that matters: the success rate of a robot, elsewhere the return, and success where it is defined."""
+    of = f"{evaluation.episodes} episode{'s' if evaluation.episodes > 1 else ''}"
+    low, high = evaluation.success_ci95
+    share = f"{evaluation.success_rate:.2%} of {of} succeed (95 % interval {low:.2%} to {high:.2%})"
+    if evaluation.has_success and exam.period_s is not None:
+        return share
+    low, high = evaluation.return_ci95
+    interval = f" (95 % interval {low:.4g} to {high:.4g})" if math.isfinite(low) else ""
+    told = f"mean return {evaluation.metrics['return'].mean:.4g} over {of}{interval}"
+    means = f", by {exam.success_means}" if exam.success_means else ""
+    return f"{told}; {evaluation.success_rate:.0%} succeed{means}" if evaluation.has_success else told
 
 
 class _Ledger:
@@ -180,7 +272,7 @@ class _Ledger:
         self._columns: dict[str, list[NDArray[Any]]] = {}
         self.counted = 0
         # A numerically bad episode is made up for by another one, so more may be needed than there are shares.
-        self.most_steps = 3 * (int(self._open.max()) + 1) * request.task.max_episode_steps
+        self.most_steps = 3 * (int(self._open.max()) + 1) * request.exam.most_steps
 
     @property
     def complete(self) -> bool:
@@ -199,48 +291,56 @@ class _Ledger:
 
     def evaluation(self, invalid: int) -> Evaluation:
         columns = {name: np.concatenate(parts).astype(np.float64) for name, parts in self._columns.items()}
-        success = columns["success"] > 0
+        success = columns["success"]
+        known = success[~np.isnan(success)] > 0
         request = self._request
         return Evaluation(
-            task=request.task.name,
+            task=request.exam.name,
             model=request.model,
             episodes=len(success),
             seed=request.seed,
-            success_rate=float(success.mean()),
-            success_ci95=wilson_interval(int(success.sum()), len(success)),
-            metrics=_figures(request.task, columns, success),
+            success_rate=float(known.mean()) if len(known) else math.nan,
+            success_ci95=wilson_interval(int(known.sum()), len(known)) if len(known) else (math.nan, math.nan),
+            return_ci95=bootstrap_interval(columns["return"]),
+            metrics=_figures(request.exam, columns, success > 0),
             set=dict(request.set),
             invalid_episodes=invalid,
         )
 
 
 class _Watch:
-    """The range of the observations, and samples spread over the episodes."""
+    """The range of the observations, and samples spread over the episodes, with the masks that belonged to them."""
 
-    def __init__(self, observation: NDArray[np.float32], every: int) -> None:
+    def __init__(self, observation: NDArray[np.float32], mask: NDArray[np.bool_] | None, every: int) -> None:
         self._every = every
         self._low, self._high = observation.min(axis=0), observation.max(axis=0)
         self._samples = [observation[:1].copy()]
+        self._masks = [] if mask is None else [mask[:1].copy()]
         self._steps = 0
 
-    def add(self, observation: NDArray[np.float32]) -> None:
+    def add(self, observation: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> None:
         np.minimum(self._low, observation.min(axis=0), out=self._low)
         np.maximum(self._high, observation.max(axis=0), out=self._high)
         self._steps += 1
         if self._steps % self._every == 0 and len(self._samples) < SAMPLES:
             row = self._steps % len(observation)
             self._samples.append(observation[row : row + 1].copy())
+            if mask is not None:
+                self._masks.append(mask[row : row + 1].copy())
 
     def observed(self) -> Observed:
-        return Observed(self._low, self._high, np.concatenate(self._samples))
+        masks = np.concatenate(self._masks) if self._masks else None
+        return Observed(self._low, self._high, np.concatenate(self._samples), masks)
 
 
-def _figures(task: Task, columns: Mapping[str, NDArray[np.float64]], success: NDArray[np.bool_]) -> dict[str, Figure]:
-    duration = columns["length"] * task.control_period_s
-    told = [metric for metric in task.metrics if metric.name in columns]
-    figures = {metric.name: _figure(metric.unit, columns[metric.name]) for metric in told}
-    figures["episode_s"] = _figure("s", duration)
-    figures["time_to_success_s"] = _figure("s", duration[success])
+def _figures(exam: Exam, columns: Mapping[str, NDArray[np.float64]], success: NDArray[np.bool_]) -> dict[str, Figure]:
+    figures = {name: _figure(unit, columns[name]) for name, unit in exam.metrics if name in columns}
+    if exam.period_s is None:
+        figures["length"] = _figure("decisions", columns["length"])
+    else:
+        duration = columns["length"] * exam.period_s
+        figures["episode_s"] = _figure("s", duration)
+        figures["time_to_success_s"] = _figure("s", duration[success])
     figures["return"] = _figure("1", columns["return"])
     return figures
 

@@ -2,7 +2,7 @@
 
 run.json         task, trainer, recipe, world, git commit, versions
 config.yaml      the trainer's resolved settings, as `--config` takes them
-recipe.yaml      the recipe as it was
+recipe.yaml      the recipe as it was; a robot's task only
 metrics.jsonl, checkpoint.pt, events…   written by the trainer
 policy.onnx, policy.unity.onnx, evaluation.json   written at the end
 """
@@ -11,12 +11,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
 from companion.cli._files import check_writable, write_whole
-from companion.cli._worlds import WorldKind
 from companion.rewards import Recipe, recipe_from_text
 from companion.tasks import Task
 from companion.yaml_file import read
@@ -33,15 +32,18 @@ class RunRecord:
     task: str
     trainer: str
     recipe: str
+    """Empty where the environment rewards by itself."""
     recipe_hash: str
-    world: WorldKind
+    world: str
     player: str | None
     players: int
     port: int | None
-    set: Mapping[str, float]
+    set: Mapping[str, Any]
     git_commit: str
     date: str
     versions: Mapping[str, str]
+    actions: Literal["continuous", "discrete"] = "continuous"
+    """Of a robot's task: computed, or picked among its motions."""
 
 
 def holds_a_run(directory: Path) -> bool:
@@ -94,11 +96,12 @@ def steps_done(directory: Path) -> int:
     return int(json.loads(lines[-1])["step"]) if lines else 0
 
 
-def begin(directory: Path, record: RunRecord, config: Any, recipe: Recipe) -> None:
+def begin(directory: Path, record: RunRecord, config: Any, recipe: Recipe | None) -> None:
     """Write down what is about to be trained, the record last: a directory with it is complete."""
     check_writable(directory)
     write_config(directory, config)
-    write_whole(directory / RECIPE, recipe.text)
+    if recipe is not None:
+        write_whole(directory / RECIPE, recipe.text)
     write_whole(directory / RUN, json.dumps(asdict(record), indent=1) + "\n")
 
 

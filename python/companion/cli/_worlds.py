@@ -1,19 +1,29 @@
 """Which world a verb steps, and how it is made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from companion.rewards import Recipe
 from companion.tasks import Task
 
-WorldKind = Literal["embedded", "unity"]
+WorldKind = Literal["embedded", "unity", "gym"]
+
+
+class Plan(Protocol):
+    """All that making a world takes, but for the number of copies and the seed; plain data, so that it can be sent to
+    other processes.
+    """
+
+    def make(self, copies: int, seed: int) -> Any:
+        """A world of so many copies with a seed."""
+        ...
 
 
 @dataclass(frozen=True)
 class WorldPlan:
-    """All that making a world takes, but for the number of copies and the seed."""
+    """The world of a robot's task."""
 
     task: Task
     recipe: Recipe
@@ -30,17 +40,24 @@ class WorldPlan:
     """Of the first one."""
     set: Mapping[str, float] = field(default_factory=dict)
     """Perturbations fixed from outside."""
+    discrete: bool = False
+    """The action is the number of one of the task's motions."""
 
-    @property
-    def make(self) -> Callable[[int, int], Any]:
-        """Makes a world of so many copies with a seed."""
-        return {"embedded": self._embedded, "unity": self._unity}[self.kind]
+    def make(self, copies: int, seed: int) -> Any:
+        """A world of so many copies with a seed."""
+        return self._unity(copies, seed) if self.kind == "unity" else self._embedded(copies, seed)
 
     def _embedded(self, copies: int, seed: int) -> Any:
         from companion.worlds.embedded import EmbeddedWorld
 
         return EmbeddedWorld(
-            self.task, self.recipe, copies=copies, discount=self.discount, seed=seed, overrides=self.set
+            self.task,
+            self.recipe,
+            copies=copies,
+            discount=self.discount,
+            seed=seed,
+            overrides=self.set,
+            discrete=self.discrete,
         )
 
     def _unity(self, copies: int, seed: int) -> Any:
@@ -63,8 +80,25 @@ class WorldPlan:
             "--recipe": str(self.recipe_file.resolve()),
             "--copies": str(max(1, copies // self.players)),
             "--discount": repr(self.discount),
+            **({"--actions": "discrete"} if self.discrete else {}),
         }
         return [word for pair in given.items() for word in pair]
+
+
+@dataclass(frozen=True)
+class GymPlan:
+    """The world of a gymnasium environment."""
+
+    environment: str
+    """Its id."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What gymnasium takes to make it."""
+
+    def make(self, copies: int, seed: int) -> Any:
+        """A world of so many copies with a seed."""
+        from companion.worlds.gym import GymWorld
+
+        return GymWorld(self.environment, copies=copies, seed=seed, settings=self.settings)
 
 
 def check_world(kind: WorldKind, player: Path | None, players: int, port: int | None) -> None:
@@ -73,8 +107,8 @@ def check_world(kind: WorldKind, player: Path | None, players: int, port: int | 
     Raises:
         ValueError: if there is a player for a world that has none, or the player is no file.
     """
-    if kind == "embedded" and (player is not None or players != 1 or port is not None):
-        raise ValueError("--env, --players and --port are for --world unity; the embedded world has no player")
+    if kind != "unity" and (player is not None or players != 1 or port is not None):
+        raise ValueError(f"--env, --players and --port are for --world unity; the {kind} world has no player")
     if player is not None and not player.is_file():
         raise ValueError(f"no player {player}: not a file")
 

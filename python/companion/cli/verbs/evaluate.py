@@ -1,4 +1,4 @@
-"""Judges a policy: success rate with its 95 % interval and the task's metrics over fresh episodes."""
+"""Judges a policy: success rate or return with its 95 % interval, and the task's metrics, over fresh episodes."""
 
 import json
 from contextlib import closing
@@ -8,30 +8,29 @@ from typing import Annotated
 
 import tyro
 
-from companion import tasks
 from companion.cli import _evaluation
 from companion.cli._cards import check_card_fits
 from companion.cli._evaluation import Request
-from companion.cli._flags import Count, Seed, Settings, perturbations
+from companion.cli._flags import JudgingCopies, Seed, Settings, TestedEpisodes
+from companion.cli._problems import problem_of
 from companion.cli._run_directory import POLICY
-from companion.cli._worlds import WorldPlan
-from companion.rewards import recipe_from_text
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Judge an exported policy in the embedded world."""
+    """Judge an exported policy in the embedded world, or in the gymnasium environment that it was trained in."""
 
     model: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]
     """An exported policy, as exported_models/arm_reach.onnx, or the directory of a finished run."""
-    episodes: Count = 1000
+    episodes: TestedEpisodes = None
     """Fresh episodes to judge."""
     seed: Seed = _evaluation.SEED
     """Of the episodes; training uses small seeds."""
-    copies: Count = _evaluation.COPIES
+    copies: JudgingCopies = None
     """Copies stepped together; each contributes a fixed share of the episodes."""
     set: Settings = ()
-    """Fix a perturbation of the world, in its unit; also beyond its training range. May be repeated."""
+    """Fix a perturbation of the world, in its unit, also beyond its training range; or a setting of a gymnasium
+    environment. May be repeated."""
     json: bool = False
     """Print one JSON object instead of a table."""
 
@@ -42,16 +41,17 @@ def run(arguments: Arguments) -> None:
 
     model = arguments.model / POLICY if arguments.model.is_dir() else arguments.model
     actor = OnnxActor(model)
-    card = actor.card
-    task = tasks.load(card.task)
-    check_card_fits(card, task, str(model))
-    fixed = perturbations(task, arguments.set)
-    recipe = recipe_from_text(task, card.recipe.name, card.recipe.text)
-    plan = WorldPlan(task, recipe, Path(), float(card.provenance.config.get("discount", 1.0)), set=fixed)
-    request = Request(task, str(model), arguments.episodes, arguments.seed, fixed)
-    with closing(plan.make(min(arguments.copies, arguments.episodes), arguments.seed)) as world:
-        evaluation, _ = _evaluation.evaluate(actor.act, world, request)
+    problem = problem_of(actor.card, arguments.set)
+    check_card_fits(actor.card, problem.subject, str(model))
+    request = Request(
+        problem.exam, str(model), arguments.episodes or problem.test_episodes, arguments.seed, problem.set
+    )
+    copies = min(arguments.copies or problem.judging_copies, request.episodes)
+    discount = float(actor.card.provenance.config.get("discount", 1.0))
+    world_plan = problem.judging_world(discount, Path(), by_number=False)
+    with closing(world_plan.make(copies, request.seed)) as world:
+        evaluation, _ = _evaluation.evaluate(actor, world, request)
     if arguments.json:
         print(json.dumps(evaluation.to_json(), allow_nan=False))
     else:
-        _evaluation.print_table(evaluation)
+        _evaluation.print_table(evaluation, problem.exam)

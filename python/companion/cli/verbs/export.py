@@ -8,6 +8,7 @@ import tyro
 
 from companion.cli import _run_directory
 from companion.cli._files import write_whole
+from companion.cli._problems import file_name
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def run(arguments: Arguments) -> None:
         )
     robot = OnnxActor(policy)
     if arguments.format == "robot":
-        output = arguments.output or Path(f"{robot.card.task}.onnx")
+        output = arguments.output or Path(f"{file_name(robot.card.task)}.onnx")
         place_policy(output, policy.read_bytes())
     else:
         output = arguments.output or Path(f"{robot.card.behavior}.onnx")

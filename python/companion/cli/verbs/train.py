@@ -8,26 +8,45 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
-from numpy.typing import NDArray
 
 from companion import tasks
-from companion.cli import _evaluation, _provenance, _run_directory, _settings
-from companion.cli._evaluation import ActorFunction, Evaluation, Observed, Request
+from companion.cli import _evaluation, _provenance, _run_directory, _settings, _worlds
+from companion.cli._cards import make_card
+from companion.cli._evaluation import Evaluation, Observed, Policy, Request
 from companion.cli._files import check_writable, write_whole
-from companion.cli._flags import ConfiguredCount, ConfiguredPort, ConfiguredSeed, Count, Settings, perturbations
+from companion.cli._flags import (
+    ConfiguredCount,
+    ConfiguredEpisodes,
+    ConfiguredPort,
+    ConfiguredSeed,
+    Count,
+    Settings,
+    perturbations,
+)
+from companion.cli._problems import (
+    GYM,
+    ActionChoice,
+    GymTask,
+    Problem,
+    RobotTask,
+    file_name,
+    gym_settings,
+    picks_motions,
+)
 from companion.cli._run_directory import RunRecord
-from companion.cli._worlds import WorldKind, WorldPlan, check_world
+from companion.cli._worlds import WorldKind, check_world
 from companion.menu import pick
-from companion.policy_card import PolicyCard, Provenance
+from companion.policy_card import Provenance
 from companion.rewards import Recipe, load_recipe
 from companion.tasks import Task
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import nn
+
+    from trainers.common.actions import ActionKind
 
 INTERRUPTED = 130
 
@@ -41,7 +60,7 @@ class Arguments:
     """
 
     task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK")]
-    """What to learn; see `companion tasks`."""
+    """What to learn: a robot's task, see `companion tasks`, or a gymnasium environment, as gym:Pendulum-v1."""
     trainer: str = "ppo"
     """The learning algorithm, a file under trainers/."""
     recipe: Annotated[str | None, tyro.conf.arg(metavar="RECIPE")] = None
@@ -54,8 +73,12 @@ class Arguments:
     """Copies of the task stepped together."""
     seed: ConfiguredSeed = None
     """Of networks, noise and worlds."""
+    device: Annotated[Literal["cpu", "cuda", "auto"] | None, tyro.conf.arg(metavar="{cpu,cuda,auto}")] = None
+    """Where the networks learn; auto is the GPU where there is one. As configured (cpu) if not given."""
+    actions: ActionChoice = "auto"
+    """Of a robot's task: continuous, or discrete, picking one of its motions; auto: continuous if the trainer can."""
     world: WorldKind = "embedded"
-    """MuJoCo in this process, or an ML-Agents player."""
+    """Of a robot's task: MuJoCo in this process, or an ML-Agents player."""
     env: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """The player's executable, for --world unity; without it an Editor is waited for."""
     players: Count = 1
@@ -63,8 +86,8 @@ class Arguments:
     port: ConfiguredPort = None
     """The first player's port, the others follow; for --world unity."""
     set: Settings = ()
-    """Fix a perturbation of the world, in its unit, instead of drawing it. May be repeated."""
-    episodes: Count = _evaluation.EPISODES
+    """Fix a perturbation of the world, in its unit, or a setting of a gymnasium environment. May be repeated."""
+    episodes: ConfiguredEpisodes = None
     """Fresh episodes to judge the policy on at the end."""
     run_dir: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Where everything goes; runs/TASK-DATE-TIME if not given."""
@@ -82,35 +105,25 @@ class Arguments:
 class Plan:
     """A training with everything resolved and checked; nothing is written yet."""
 
-    task: Task
-    recipe: Recipe
+    problem: Problem
     trainer: ModuleType
     config: Any
     record: RunRecord
     directory: Path
     goes_on: bool
     """A run is there and is resumed."""
+    episodes: int
+    """To judge the policy on."""
 
     @property
-    def world(self) -> WorldPlan:
+    def world(self) -> _worlds.Plan:
         """How to make the worlds to learn in."""
-        record = self.record
-        return WorldPlan(
-            task=self.task,
-            recipe=self.recipe,
-            recipe_file=self.directory / _run_directory.RECIPE,
-            discount=self.config.discount,
-            kind=record.world,
-            player=Path(record.player) if record.player else None,
-            players=record.players,
-            port=record.port,
-            set=record.set,
-        )
+        return self.problem.learning_world(self.config.discount, self.directory)
 
     @property
-    def judging_world(self) -> WorldPlan:
-        """The world to be judged in: the same, but an Editor would wait for its Play button again."""
-        return self.world if self.record.player else replace(self.world, kind="embedded")
+    def model(self) -> Path:
+        """The exported policy."""
+        return self.directory / _run_directory.POLICY
 
 
 def run(arguments: Arguments) -> int:
@@ -135,32 +148,74 @@ def make_plan(arguments: Arguments) -> Plan:
     Raises:
         ValueError: on whatever can't work.
     """
-    task = tasks.load(arguments.task)
-    check_world(arguments.world, arguments.env, arguments.players, arguments.port)
-    fixed = perturbations(task, arguments.set)
-    directory = arguments.run_dir or Path("runs", f"{task.name}-{datetime.now():%Y%m%d-%H%M%S}")
+    name = _checked_name(arguments)
+    directory = arguments.run_dir or Path("runs", f"{file_name(name)}-{datetime.now():%Y%m%d-%H%M%S}")
     goes_on = _goes_on(directory, arguments)
     old = _run_directory.read_record(directory) if goes_on else None
-    recipe = _recipe(task, arguments, directory, old)
     trainer = _trainer(arguments.trainer)
+    problem = _problem(arguments, trainer, directory, old)
     record = RunRecord(
-        task=task.name,
+        task=problem.name,
         trainer=arguments.trainer,
-        recipe=recipe.name,
-        recipe_hash=recipe.hash,
-        world=arguments.world,
+        recipe=problem.recipe.name if problem.recipe else "",
+        recipe_hash=problem.recipe.hash if problem.recipe else "",
+        world=problem.kind,
         player=None if arguments.env is None else str(arguments.env),
         players=arguments.players,
         port=arguments.port,
-        set=fixed or (old.set if old else {}),
+        set=problem.set,
+        actions="discrete" if problem.motions is not None else "continuous",
         git_commit=_commits(old),
         date=_provenance.now(),
         versions=_provenance.library_versions(),
     )
     if old is not None:
         _check_same(directory, old, record)
-    config = _config(trainer, arguments, recipe, directory if goes_on else None)
-    return Plan(task, recipe, trainer, config, record, directory, goes_on)
+    config = _config(trainer, arguments, problem.recipe, directory if goes_on else None)
+    return Plan(problem, trainer, config, record, directory, goes_on, arguments.episodes or problem.episodes)
+
+
+def _checked_name(arguments: Arguments) -> str:
+    """The task's name, after flags that belong to other kinds of tasks were refused."""
+    if not arguments.task.startswith(GYM):
+        check_world(arguments.world, arguments.env, arguments.players, arguments.port)
+        return tasks.load(arguments.task).name
+    given = {"--recipe": arguments.recipe, "--env": arguments.env, "--port": arguments.port}
+    wrong = [flag for flag, value in given.items() if value is not None]
+    wrong += ["--world unity"] if arguments.world == "unity" else []
+    wrong += ["--players"] if arguments.players != 1 else []
+    wrong += [f"--actions {arguments.actions}"] if arguments.actions != "auto" else []
+    if wrong:
+        raise ValueError(
+            f"{wrong[0]} is for the robots' tasks; {arguments.task} has its own rewards, world and actions"
+        )
+    return arguments.task
+
+
+def _problem(arguments: Arguments, trainer: ModuleType, directory: Path, old: RunRecord | None) -> Problem:
+    """What is to be learned; a resumed run's own recipe and settings where no others are given."""
+    if arguments.task.startswith(GYM):
+        settings = gym_settings(arguments.set) or (old.set if old else {})
+        problem = GymTask.open(arguments.task.removeprefix(GYM), settings)
+        problem.action_space.require(_learnable(trainer), arguments.trainer)
+        return problem
+    task = tasks.load(arguments.task)
+    choice = old.actions if old is not None and arguments.actions == "auto" else arguments.actions
+    return RobotTask(
+        task=task,
+        discrete=picks_motions(task, choice, _learnable(trainer), arguments.trainer),
+        set=perturbations(task, arguments.set) or (old.set if old else {}),
+        recipe=_recipe(task, arguments, directory, old),
+        kind=arguments.world,
+        player=arguments.env,
+        players=arguments.players,
+        port=arguments.port,
+    )
+
+
+def _learnable(trainer: ModuleType) -> "frozenset[ActionKind]":
+    """The kinds of actions that a trainer learns."""
+    return getattr(trainer, "ACTIONS", frozenset({"continuous"}))
 
 
 def _commits(old: RunRecord | None) -> str:
@@ -194,7 +249,7 @@ def _goes_on(directory: Path, arguments: Arguments) -> bool:
 
 
 def _recipe(task: Task, arguments: Arguments, directory: Path, old: RunRecord | None) -> Recipe:
-    if arguments.recipe is None and old is not None:
+    if arguments.recipe is None and old is not None and old.task == task.name:
         return _run_directory.read_recipe(directory, task, old.recipe)
     return load_recipe(task, arguments.recipe or "full")
 
@@ -205,20 +260,24 @@ def _trainer(name: str) -> ModuleType:
     return pick(trainers, name, "trainer")
 
 
-def _config(trainer: ModuleType, arguments: Arguments, recipe: Recipe, resumed: Path | None) -> Any:
+def _config(trainer: ModuleType, arguments: Arguments, recipe: Recipe | None, resumed: Path | None) -> Any:
     """The trainer's settings, from the lowest rank to the highest."""
     if resumed is not None:
         base = _settings.from_mapping(_run_directory.read_config(resumed), str(resumed / _run_directory.CONFIG))
-    else:
+    elif recipe is not None:
         block: Mapping[str, Any] = recipe.training.get(arguments.trainer, {})
         base = _settings.from_mapping(block, f"recipe '{recipe.name}', training: {arguments.trainer}")
+    else:
+        base = _settings.from_mapping({}, "")
     file = [] if arguments.config is None else [_settings.from_file(arguments.config)]
-    flags = _settings.from_flags(steps=arguments.steps, copies=arguments.copies, seed=arguments.seed)
+    flags = _settings.from_flags(
+        steps=arguments.steps, copies=arguments.copies, seed=arguments.seed, device=arguments.device
+    )
     return _settings.resolve(trainer.Config, [base, *file, flags])
 
 
 def _check_same(directory: Path, old: RunRecord, new: RunRecord) -> None:
-    for name in ("task", "trainer", "recipe_hash", "world", "set"):
+    for name in ("task", "trainer", "recipe_hash", "world", "set", "actions"):
         was, now = getattr(old, name), getattr(new, name)
         if was != now:
             raise ValueError(f"{directory} can't be resumed: its {name} was {was!r}, now it is {now!r}")
@@ -237,24 +296,25 @@ def _prepare(plan: Plan, arguments: Arguments) -> None:
     if arguments.force and plan.directory.exists() and any(plan.directory.iterdir()):
         aside = _run_directory.set_aside(plan.directory)
         print(f"the old run is now {aside}")
-    _run_directory.begin(plan.directory, plan.record, plan.config, plan.recipe)
+    _run_directory.begin(plan.directory, plan.record, plan.config, plan.problem.recipe)
 
 
 def _train(plan: Plan, arguments: Arguments) -> "nn.Module | None":
     """The trained actor, or None if the user stopped the training."""
-    from companion.cli._export import as_function
+    from companion.cli._export import TorchPolicy
     from trainers.common.run import Run
 
     def evaluate(actor: "nn.Module") -> dict[str, float]:
-        found, _ = judge(plan, as_function(actor), _evaluation.EPISODES)
-        return {"Success": found.success_rate, **{name: figure.mean for name, figure in found.metrics.items()}}
+        found, _ = judge(plan, TorchPolicy(actor), plan.problem.episodes, by_number=True)
+        success = {"Success": found.success_rate} if found.has_success else {}
+        return {**success, **{name: figure.mean for name, figure in found.metrics.items()}}
 
     log = Run(
         plan.directory,
         resume=True,  # from the start where nothing was learned yet; that no run is lost was made sure of before
-        evaluate=evaluate if plan.record.world == "embedded" else None,
+        evaluate=evaluate if plan.record.world != "unity" else None,
         quiet=arguments.quiet,
-        label=plan.task.name,
+        label=plan.problem.name,
     )
     with log:
         actor = plan.trainer.train(plan.world.make, plan.config, log)
@@ -262,12 +322,12 @@ def _train(plan: Plan, arguments: Arguments) -> "nn.Module | None":
     return None if log.stop_requested else actor
 
 
-def judge(plan: Plan, act: ActorFunction, episodes: int) -> tuple[Evaluation, Observed]:
-    """The policy's success over fresh episodes, with seeds that training does not use."""
-    seed = _evaluation.SEED + plan.config.seed
-    request = Request(plan.task, str(plan.directory / _run_directory.POLICY), episodes, seed, plan.record.set)
-    with closing(plan.judging_world.make(min(_evaluation.COPIES, episodes), seed)) as world:
-        return _evaluation.evaluate(act, world, request)
+def judge(plan: Plan, policy: Policy, episodes: int, *, by_number: bool) -> tuple[Evaluation, Observed]:
+    """What the policy achieves in fresh episodes, with seeds that training does not use."""
+    problem, seed = plan.problem, _evaluation.SEED + plan.config.seed
+    world_plan = problem.judging_world(plan.config.discount, plan.directory, by_number=by_number)
+    with closing(world_plan.make(min(problem.judging_copies, episodes), seed)) as world:
+        return _evaluation.evaluate(policy, world, Request(problem.exam, str(plan.model), episodes, seed, problem.set))
 
 
 # --- what is left of it ---
@@ -278,31 +338,18 @@ def _judge_and_export(plan: Plan, actor: "nn.Module", arguments: Arguments) -> E
     from companion.cli import _export
     from trainers.common.onnx_export import robot_onnx
 
-    network = robot_onnx(actor, plan.task.layout.size)
-    evaluation, observed = judge(plan, _export.network_function(network), arguments.episodes)
-    card = _card(plan, evaluation, observed, _export.as_function(actor)(observed.samples))
+    problem = plan.problem
+    network = robot_onnx(actor, problem.observation_size, problem.motions, masked=problem.masked)
+    evaluation, observed = judge(plan, _export.network_policy(network), plan.episodes, by_number=False)
+    golden = _export.golden_vectors(actor, observed, motions=problem.motions, masked=problem.masked)
+    card = make_card(problem.subject, _origin(plan), golden, evaluation=evaluation.to_json(), observed=observed)
     robot = _export.robot_file(actor, network, card, observed)
-    _write(plan.directory / _run_directory.POLICY, robot, evaluation, plan.directory / _run_directory.EVALUATION)
+    _write(plan.model, robot, evaluation, plan.directory / _run_directory.EVALUATION)
     write_whole(plan.directory / _run_directory.UNITY_POLICY, _export.unity_file(actor, observed))
     if arguments.export_dir is not None:
-        model = arguments.export_dir / f"{plan.task.name}.onnx"
+        model = arguments.export_dir / f"{problem.file_name}.onnx"
         _write(model, robot, evaluation, model.with_suffix(".json"))
     return evaluation
-
-
-def _card(plan: Plan, evaluation: Evaluation, observed: Observed, action: "NDArray[np.float32]") -> PolicyCard:
-    """The policy's card; `action` is what the trained network itself gives for the observed samples."""
-    from companion.cli._cards import golden_vectors, make_card
-
-    return make_card(
-        plan.task,
-        plan.recipe,
-        _origin(plan),
-        golden_vectors(observed.samples, action),
-        evaluation=evaluation.to_json(),
-        observed=observed,
-        fixed=plan.record.set,
-    )
 
 
 def _write(model: Path, content: bytes, evaluation: Evaluation, judged: Path) -> None:
@@ -326,5 +373,5 @@ def _origin(plan: Plan) -> Provenance:
 
 
 def _report(plan: Plan, evaluation: Evaluation, export_dir: Path | None) -> None:
-    _evaluation.print_table(evaluation)
+    _evaluation.print_table(evaluation, plan.problem.exam)
     print(f"policy, card and evaluation are in {plan.directory}" + (f" and {export_dir}" if export_dir else ""))
