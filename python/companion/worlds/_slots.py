@@ -4,7 +4,7 @@ A row is a slot that one agent after another may fill; agents may appear, vanish
 over episodes or get a new one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,12 @@ def shape_of(behavior: str, spec: BehaviorSpec) -> BehaviorShape:
     sizes = tuple(observation.shape[0] for observation in spec.observation_specs)
     action = spec.action_spec
     return BehaviorShape(sizes, action.continuous_size, tuple(int(size) for size in action.discrete_branches))
+
+
+def idle_choices(is_open: NDArray[np.bool_], branches: Sequence[int]) -> NDArray[np.int32]:
+    """The first open choice of each branch `[rows, branches]`: what agents do that nobody drives."""
+    parts = np.split(is_open, np.cumsum(branches)[:-1], axis=1)
+    return np.stack([part.argmax(axis=1) for part in parts], axis=1).astype(np.int32)
 
 
 Heard = Mapping[str, tuple[DecisionSteps, TerminalSteps]]

@@ -29,7 +29,7 @@ from companion.mlagents.stock import (
     UnityWorkerInUseException,
     set_log_level,
 )
-from companion.worlds._slots import BehaviorShape, Slots, shape_of
+from companion.worlds._slots import BehaviorShape, Slots, idle_choices, shape_of
 
 
 @dataclass(frozen=True)
@@ -163,12 +163,8 @@ class Player:
             self._take_seats()
         for slots in self._slots.values():
             slots.clear()
-        deadline = self._deadline()
         self._hear()
-        while not self._somebody_decides:
-            _require_in_time(deadline, f"the player showed no agent in {self._settings.timeout_s:g} s")
-            self._environment.step()
-            self._hear()
+        self._go_on_until_somebody_decides(f"the player showed no agent in {self._settings.timeout_s:g} s")
         self._check_parameters(self._stats.get_and_reset_stats())
 
     @property
@@ -192,13 +188,8 @@ class Player:
             if action is not None:
                 for team, given in slots.act(action).items():
                     self._environment.set_actions(team, given)
-        deadline = self._deadline()
-        self._environment.step()
-        self._hear()
-        while not self._somebody_decides:
-            _require_in_time(deadline, f"no agent asked for a decision in {self._settings.timeout_s:g} s")
-            self._environment.step()
-            self._hear()
+        self._go_on()
+        self._go_on_until_somebody_decides(f"no agent asked for a decision in {self._settings.timeout_s:g} s")
         statistics = self._stats.get_and_reset_stats()
         self._check_parameters(statistics)
         return {key: [value for value, _ in pairs] for key, pairs in statistics.items()}
@@ -222,6 +213,29 @@ class Player:
     def _somebody_decides(self) -> bool:
         return any(slots.deciding for slots in self._slots.values())
 
+    def _go_on(self) -> None:
+        self._idle_undriven()
+        self._environment.step()
+        self._hear()
+
+    def _go_on_until_somebody_decides(self, complaint: str) -> None:
+        deadline = self._deadline()
+        while not self._somebody_decides:
+            _require_in_time(deadline, complaint)
+            self._go_on()
+
+    def _idle_undriven(self) -> None:
+        """Give open choices to agents that nobody drives; the stock client gives every one the first choice."""
+        driven = {team for slots in self._slots.values() for team in slots.deciding}
+        for team, spec in self._environment.behavior_specs.items():
+            decisions, _ = self._environment.get_steps(team)
+            blocked: Any = decisions.action_mask
+            if team not in driven and len(decisions) and blocked is not None:
+                action = spec.action_spec.empty_action(len(decisions))
+                branches = spec.action_spec.discrete_branches
+                action.add_discrete(idle_choices(~np.concatenate(blocked, axis=1), branches))
+                self._environment.set_actions(team, action)
+
     def _deadline(self) -> float:
         return time.monotonic() + self._settings.timeout_s
 
@@ -244,6 +258,7 @@ class Player:
             if names and all(agents[name] for name in names):
                 break
             _require_in_time(deadline, self._missing(agents))
+            self._idle_undriven()
             self._environment.step()
         for name in names:
             rows = self._settings.rows.get(name, self._settings.rows.get(ANY_BEHAVIOR, len(agents[name])))

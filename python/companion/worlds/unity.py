@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from companion.mlagents.player import INVALID_EPISODES, METRIC, RAW_TERM, SUCCESS, TERM
 from companion.worlds._fleet import Fleet, PlayerError, Restarts, Statistics, Told, check_players
-from companion.worlds._slots import BehaviorShape
+from companion.worlds._slots import BehaviorShape, idle_choices
 from companion.worlds._step import Episodes, Step
 from companion.worlds._unity_worker import (
     ANY_BEHAVIOR,
@@ -351,9 +351,7 @@ class _Seat:
             return np.asarray(self.policy.act(self.table["observation"].copy(), mask), np.float32)
         idle = np.zeros((len(self.table), self.shape.action_size), np.float32)
         if mask is not None:
-            ends = np.cumsum(self.shape.branches)[:-1]
-            for branch, choices in enumerate(np.split(mask, ends, axis=1)):
-                idle[:, self.shape.continuous + branch] = choices.argmax(axis=1)
+            idle[:, self.shape.continuous :] = idle_choices(mask, self.shape.branches)
         return idle
 
 
