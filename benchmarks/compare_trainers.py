@@ -2,8 +2,9 @@
 
 `python benchmarks/compare_trainers.py run` does every run of `benchmarks/trainers/comparison.yaml` that has no result
 yet, each in a process of its own, and appends what the last policy returned to `benchmarks/trainers/results/`, so it
-can be stopped at any moment and goes on where it was. `status` tells what is left, `table` prints the comparison as
-Markdown, `plot FILE` draws it. Stable-Baselines3 runs in the environment that `benchmarks/sb3/setup.sh` makes.
+can be stopped at any moment and goes on where it was. `status` tells what is left, and which runs of ours were made
+before their trainer was changed. `table` prints the comparison as Markdown, `page` writes it into docs/trainers.md and
+draws its picture. Stable-Baselines3 runs in the environment that `benchmarks/sb3/setup.sh` makes.
 """
 
 import argparse
@@ -141,11 +142,22 @@ def run(todo: Sequence[Job], records: Records, python: Path, repeat: bool) -> in
     return failures
 
 
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
 def _commit() -> str:
     """The commit that a run is made with, and whether something differed from it."""
-    words = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=10", "--dirty", "--exclude=*"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    return _git("describe", "--always", "--abbrev=10", "--dirty", "--exclude=*") or "unknown"
+
+
+def changed_since(record: dict[str, Any]) -> list[str]:
+    """What of a trainer's own code was changed after a run of ours was made."""
+    name = record["trainer"]
+    return _git(
+        "diff", "--name-only", record["commit"], "HEAD", "--", f"trainers/{name}.py", f"trainers/{name}"
+    ).split()
 
 
 # Statistics
@@ -315,11 +327,33 @@ def _draw_place(axis: Any, here: Sequence[Verdict]) -> None:
     axis.spines[["top", "right"]].set_visible(False)
 
 
+BEGIN, END = "<!-- comparison: written by benchmarks/compare_trainers.py page -->", "<!-- end of the comparison -->"
+
+
+def write_page(found: Sequence[Verdict], page: Path) -> None:
+    """Put the table between the marks of a page, and the picture where the page shows it."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n{table(found)}\n{END}{after}", encoding="utf-8")
+    plot(found, page.parent / "pictures" / "trainers.png")
+
+
+def tell(library: Library, todo: Sequence[Job], records: Records) -> None:
+    """Print what was done, what is left, and what would better be repeated."""
+    done = {job: record for job in todo if (record := records.get(job)) is not None}
+    old = {job: changed_since(record) for job, record in done.items() if library == "companion"}
+    print(json.dumps({"library": library, "runs": len(todo), "done": len(done), "older": sum(map(bool, old.values()))}))
+    for job in todo:
+        if job not in done:
+            print(f"left: {job}", file=sys.stderr)
+        elif old.get(job):
+            print(f"made before {', '.join(old[job])} changed: {job}", file=sys.stderr)
+
+
 def main() -> int:
     """Run, tell or draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=("run", "status", "table", "plot"))
-    parser.add_argument("file", nargs="?", type=Path, help="picture that `plot` writes")
+    parser.add_argument("verb", choices=("run", "status", "table", "page"))
     parser.add_argument("--library", choices=tuple(LEARN), help="one side only")
     parser.add_argument("--environment", nargs="+", help="these only")
     parser.add_argument("--trainer", nargs="+", help="these only")
@@ -338,25 +372,21 @@ def main() -> int:
         return 2
     if chosen.verb == "table":
         print(table(verdicts(plan, chosen.results)))
-        return 0
-    if chosen.verb == "plot":
-        if chosen.file is None:
-            parser.error("plot needs the FILE to write")
-        plot(verdicts(plan, chosen.results), chosen.file)
-        return 0
-    failures = 0
-    pythons = {"companion": Path(sys.executable), "sb3": chosen.sb3_python}
-    for library in LEARN:
-        if chosen.library not in (None, library):
-            continue
-        todo, records = list(jobs(library, plan)), Records(library, chosen.results)
-        if chosen.verb == "run":
-            failures += run(todo, records, pythons[library], chosen.repeat)
-        else:
-            done = [job for job in todo if records.get(job) is not None]
-            print(json.dumps({"library": library, "runs": len(todo), "done": len(done)}))
-            print("\n".join(f"left: {job}" for job in todo if records.get(job) is None), file=sys.stderr)
-    return 1 if failures else 0
+    elif chosen.verb == "page":
+        write_page(verdicts(plan, chosen.results), ROOT / "docs" / "trainers.md")
+    else:
+        return sum(work(library, plan, chosen) for library in LEARN if chosen.library in (None, library)) > 0
+    return 0
+
+
+def work(library: Library, plan: Sequence[Row], chosen: argparse.Namespace) -> int:
+    """Do what one library has left, or tell it; how many runs failed."""
+    python = Path(sys.executable) if library == "companion" else chosen.sb3_python
+    todo, records = list(jobs(library, plan)), Records(library, chosen.results)
+    if chosen.verb == "run":
+        return run(todo, records, python, chosen.repeat)
+    tell(library, todo, records)
+    return 0
 
 
 if __name__ == "__main__":
