@@ -1,11 +1,10 @@
 """The loop of the off-policy trainers: act in all copies, remember, learn from what is remembered."""
 
-import copy
 import math
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,10 +20,8 @@ from trainers.common.normaliser import Normaliser
 from trainers.common.replay import Replay, Transitions
 from trainers.common.replay_files import ReplayCheckpoints
 from trainers.common.run import Run
+from trainers.common.training import evaluate, finished, passed
 from trainers.common.vec_env import VecEnv, action_taken
-
-MAY_CHANGE = frozenset({"steps", "threads", "device", "checkpoint_interval_s", "evaluation_interval"})
-"""Settings that a resumed run may have changed: how long, how often, on what."""
 
 
 class Settings(Protocol):
@@ -124,11 +121,6 @@ class Learner(Protocol):
         ...
 
 
-def plain(config: Any) -> dict[str, Any]:
-    """A Config as a checkpoint keeps it and as `checkpoint.require_same` compares it."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()}
-
-
 def normaliser_for(world: VecEnv, clip: float, enabled: bool) -> Normaliser:
     """The normaliser of a world's observations; if not enabled, one that changes nothing."""
     return Normaliser(world.observation_size, clip=clip, learns=enabled)
@@ -146,19 +138,14 @@ def train(world: VecEnv, learner: Learner, replay: Replay, config: Settings, run
         while loop.steps < config.steps and not run.stop_requested:
             new_steps = loop.collect()
             loop.improve()
-            if _passed(config.log_interval, loop.steps, new_steps) or loop.steps >= config.steps:
+            if passed(config.log_interval, loop.steps, new_steps) or loop.steps >= config.steps:
                 loop.log(run)
-            if _passed(config.evaluation_interval, loop.steps, new_steps):
-                loop.evaluate(run)
+            if passed(config.evaluation_interval, loop.steps, new_steps):
+                evaluate(run, learner.actor, loop.steps)
             if run.checkpoint_due(config.checkpoint_interval_s) and not checkpoints.busy:
                 checkpoints.save(loop.get_state())
         checkpoints.save(loop.get_state())
     return finished(learner.actor)
-
-
-def finished(actor: nn.Module) -> nn.Module:
-    """A copy on the CPU that learns no more."""
-    return copy.deepcopy(actor).cpu().eval()
 
 
 class Loop:
@@ -252,12 +239,6 @@ class Loop:
             episode_return=self._episodes.recent_return,
         )
 
-    def evaluate(self, run: Run) -> None:
-        """Let the run judge the actor as it is."""
-        if run.evaluate is not None:
-            figures = run.evaluate(finished(self.learner.actor))
-            run.log(self.steps, {f"Evaluation/{name}": value for name, value in figures.items()})
-
     def get_state(self) -> dict[str, Any]:
         """All but the replay that `set_state` needs to go on from here."""
         return {
@@ -332,8 +313,3 @@ def random_actions(space: ActionSpace, copies: int, mask: Tensor | None, random:
         priority = priority * mask
     picked = [part.argmax(-1, keepdim=True).float() for part in priority.split(space.branches, -1)]
     return torch.cat((continuous, *picked), -1)
-
-
-def _passed(interval: int, steps: int, new_steps: int) -> bool:
-    """Whether a multiple of the interval lies in the last new steps; 0 is never."""
-    return interval > 0 and steps // interval != (steps - new_steps) // interval

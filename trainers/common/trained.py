@@ -6,7 +6,8 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from trainers.common import checkpoint, off_policy
+from trainers.common import checkpoint
+from trainers.common.training import MAY_CHANGE, plain
 
 Schedule = Literal["constant", "linear"]
 
@@ -71,7 +72,7 @@ class Trained:
     def get_state(self) -> dict[str, Any]:
         """All that `set_state` needs to go on from here."""
         return {
-            "config": off_policy.plain(self._config),
+            "config": plain(self._config),
             "device": self.device.type,
             "modules": {name: module.state_dict() for name, module in self._modules.items()},
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self._optimisers.items()},
@@ -86,7 +87,7 @@ class Trained:
         Raises:
             CheckpointError: if it was made with other settings or for another world.
         """
-        checkpoint.require_same(state["config"], off_policy.plain(self._config), free=off_policy.MAY_CHANGE)
+        checkpoint.require_same(state["config"], plain(self._config), free=MAY_CHANGE)
         try:
             for name, module in self._modules.items():
                 module.load_state_dict(state["modules"][name])

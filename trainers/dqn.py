@@ -1,0 +1,313 @@
+"""Deep Q-learning (Mnih et al. 2015), with double, dueling, n-step and prioritised learning to switch on and off."""
+
+import copy
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor, nn
+
+from trainers.common import checkpoint, off_policy
+from trainers.common.actions import ActionKind, ActionSpace
+from trainers.common.config import Between, Count, Fraction, NotNegative, Positive, check
+from trainers.common.config import config_from as _config_from
+from trainers.common.critics import follow, td_target
+from trainers.common.device import Device, torch_device
+from trainers.common.distributions import CLOSED
+from trainers.common.networks import Activation, mlp
+from trainers.common.normaliser import Normaliser
+from trainers.common.off_policy import Lesson, Moment
+from trainers.common.replay import Prioritisation, Replay, Sizes, Transitions
+from trainers.common.run import Run
+from trainers.common.training import MAY_CHANGE, plain
+from trainers.common.vec_env import VecEnv
+
+ACTIONS: frozenset[ActionKind] = frozenset({"discrete"})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of DQN. The defaults suit robot tasks with some dozens of copies on 2 cores."""
+
+    steps: Count = 1_000_000
+    """Transitions to learn from, in all copies together."""
+    copies: Count = 64
+    """Copies of the task that are stepped together."""
+    buffer_size: Count = 200_000
+    """Transitions remembered; the oldest go first."""
+    warm_up_steps: Annotated[int, Between(0)] = 10_000
+    """Transitions with random actions before the first gradient step."""
+    updates_per_step: Positive = 0.03125
+    """Gradient steps per transition."""
+    update_interval: Count = 1
+    """Transitions between two rounds of gradient steps; a round follows a step of every copy at the earliest."""
+    batch_size: Count = 256
+    """Transitions per gradient step."""
+    learning_rate: Positive = 5e-4
+    """Of Adam."""
+    discount: Fraction = 0.99
+    """γ per decision."""
+    n_step: Count = 3
+    """Rewards summed up before the value of what comes next; 1 is the TD error of one step."""
+    double: bool = True
+    """The network chooses the next action and the target network values it; else the target network does both."""
+    dueling: bool = True
+    """One stream for the value of a state and one for what each choice adds; else one output per choice."""
+    prioritised: bool = False
+    """Draw transitions with large errors more often; else uniformly."""
+    priority_exponent: Fraction = 0.6
+    """α: how much more often, 0 is uniform."""
+    priority_correction: Fraction = 0.4
+    """β at the start: how far importance weights make up for it; it grows to 1 at the last step."""
+    exploration_start: Fraction = 1.0
+    """ε, the chance of a random action, at the first step."""
+    exploration_end: Fraction = 0.05
+    """ε once it has fallen."""
+    exploration_share: Fraction = 0.2
+    """Share of all steps over which ε falls, in a straight line."""
+    target_rate: Annotated[float, Between(1e-6, 1.0)] = 1.0
+    """τ: how far the target network moves to the network each time; 1 copies it."""
+    target_interval: Count = 250
+    """Gradient steps between two moves of the target network."""
+    max_grad_norm: Positive = 10.0
+    """The gradient is scaled down to this length."""
+    hidden_sizes: tuple[Count, ...] = (128, 128)
+    """Units of each hidden layer; when dueling, each stream has the last one of its own."""
+    activation: Activation = "relu"
+    """Between the layers."""
+    normalise_observations: bool = True
+    """Let the network see observations of zero mean and unit variance."""
+    observation_clip: Positive = 5.0
+    """Normalised observations are clipped to ± this, in standard deviations."""
+    seed: Annotated[int, Between(0)] = 0
+    """Of networks, exploration, replay and world."""
+    log_interval: Count = 5_000
+    """Transitions between two lines of figures."""
+    checkpoint_interval_s: NotNegative = 30.0
+    """Seconds between checkpoints; 0 saves after every step."""
+    evaluation_interval: Annotated[int, Between(0)] = 0
+    """Transitions between calls of the run's `evaluate`; 0 never calls it."""
+    threads: Count = 1
+    """CPU threads of a gradient step."""
+    device: Device = "cpu"
+    """Where networks and replay live: cpu, cuda, or auto, which is cuda where there is one."""
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def config_from(settings: Mapping[str, Any]) -> Config:
+    """A Config from names and values; ValueError names what is unknown or out of range."""
+    return _config_from(Config, settings)
+
+
+def train(make_world: Callable[[int, int], VecEnv], config: Config, run: Run) -> nn.Module:
+    """The deterministic actor that DQN makes of a world: raw observations `[batch, n]` to the choices worth most.
+
+    Goes on from the run's checkpoint if there is one, and then gives the very numbers of a run never interrupted,
+    provided the world can tell its state.
+
+    Raises:
+        ValueError: if an action isn't made of choices only.
+        FloatingPointError: if the world or the learning gives something that is no finite number.
+        trainers.common.checkpoint.CheckpointError: if the checkpoint belongs to other settings or another world.
+    """
+    torch.set_num_threads(config.threads)
+    with closing(make_world(config.copies, config.seed)) as world:
+        ActionSpace.of(world).require(ACTIONS, "dqn")
+        learner = Learner(world, config)
+        return off_policy.train(world, learner, _replay(world, config), config, run)
+
+
+# The losses, as in the papers
+
+
+def q_target(reward: Tensor, discount: Tensor, chosen_by: list[Tensor], valued_by: list[Tensor]) -> Tensor:
+    """Y = r + γ^n Q'(s', argmax_a Q(s', a)), `[batch]`.
+
+    Double Q-learning (van Hasselt et al. 2016, eq. 4) where two networks choose and value, DQN (Mnih et al. 2015) where
+    one does both. With several branches, the mean over them (Tavakoli et al. 2018, eq. 6).
+
+    Args:
+        reward: Σ γ^k r_k of n steps.
+        discount: γ^n, 0 beyond a true end.
+        chosen_by: Q of every choice at s', `[batch, choices]` per branch, closed ones lowest.
+        valued_by: Q' of the same.
+    """
+    best = [chooses.argmax(-1, keepdim=True) for chooses in chosen_by]
+    next_value = torch.cat([values.gather(-1, index) for values, index in zip(valued_by, best, strict=True)], -1)
+    return td_target(reward, discount, next_value.mean(-1))
+
+
+def q_loss(value: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean of the importance weight times Huber's loss of Q - y, summed over branches.
+
+    Args:
+        value: Q of the choices made, `[batch, branches]`.
+        target: y, `[batch]`.
+        weight: of prioritised replay `[batch]` (Schaul et al. 2016, algorithm 1); None where all are 1.
+    """
+    loss = nn.functional.smooth_l1_loss(value, target.unsqueeze(-1).expand_as(value), reduction="none").sum(-1)
+    return (loss if weight is None else loss * weight).mean()
+
+
+def dueling_values(value: Tensor, advantages: list[Tensor]) -> list[Tensor]:
+    """Q = V + A - mean A of every branch (Wang et al. 2016, eq. 9; Tavakoli et al. 2018, eq. 1)."""
+    return [value + advantage - advantage.mean(-1, keepdim=True) for advantage in advantages]
+
+
+def exploration(config: Config, steps: int) -> float:
+    """ε after so many transitions."""
+    falls_for = config.exploration_share * config.steps
+    done = min(1.0, steps / falls_for) if falls_for > 0 else 1.0
+    return config.exploration_start + (config.exploration_end - config.exploration_start) * done
+
+
+# The networks
+
+
+class QNetwork(nn.Module):
+    """The value of every choice, `[batch, choices]` per branch, for normalised observations."""
+
+    def __init__(self, observations: int, space: ActionSpace, config: Config) -> None:
+        super().__init__()
+        self.branches = space.branches
+        self.dueling = config.dueling
+        *before, last = (observations, *config.hidden_sizes)
+        if self.dueling:
+            self.trunk = mlp((*before, last), config.activation, last_gain=1.0)[:-1]
+            self.value = mlp((before[-1], last, 1), config.activation, last_gain=1.0)
+            self.advantage = mlp((before[-1], last, space.choices), config.activation, last_gain=1.0)
+        else:
+            self.trunk = mlp((*before, last, space.choices), config.activation, last_gain=1.0)
+
+    def forward(self, features: Tensor) -> list[Tensor]:
+        """The values."""
+        hidden = self.trunk(features)
+        if not self.dueling:
+            return list(hidden.split(self.branches, -1))
+        return dueling_values(self.value(hidden), list(self.advantage(hidden).split(self.branches, -1)))
+
+
+class GreedyPolicy(nn.Module):
+    """Takes the open choice worth most in every branch.
+
+    Calling it gives the numbers chosen `[batch, branches]` as floats for raw observations `[batch, size]`.
+    """
+
+    def __init__(self, network: QNetwork, normaliser: Normaliser, space: ActionSpace) -> None:
+        super().__init__()
+        self.normaliser = normaliser
+        self.network = network
+        self.space = space
+
+    def values(self, observation: Tensor, mask: Tensor | None = None) -> list[Tensor]:
+        """Q of every choice for raw observations, `[batch, choices]` per branch, closed ones lowest."""
+        return closed_lowest(self.network(self.normaliser(observation)), mask)
+
+    def forward(self, observation: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The choices."""
+        return torch.cat([values.argmax(-1, keepdim=True) for values in self.values(observation, mask)], -1).float()
+
+
+def closed_lowest(values: list[Tensor], mask: Tensor | None) -> list[Tensor]:
+    """Values whose closed choices, `mask` `[batch, all choices]` False, can't be the largest."""
+    if mask is None:
+        return values
+    open_choices = mask.split([part.shape[-1] for part in values], -1)
+    return [
+        torch.where(there, part, torch.full_like(part, CLOSED))
+        for part, there in zip(values, open_choices, strict=True)
+    ]
+
+
+# The learner
+
+
+class Learner:
+    """Networks, optimiser and all that changes as they learn."""
+
+    def __init__(self, world: VecEnv, config: Config) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.space = ActionSpace.of(world)
+        device = torch_device(config.device)
+        self.normaliser = off_policy.normaliser_for(world, config.observation_clip, config.normalise_observations)
+        network = QNetwork(world.observation_size, self.space, config)
+        self.actor = GreedyPolicy(network, self.normaliser, self.space).to(device)
+        self.network = network
+        self.target = copy.deepcopy(network).requires_grad_(False)
+        self.parameters = list(network.parameters())
+        self.optimiser = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.updates = 0
+
+    def act(self, observation: Tensor, mask: Tensor | None, moment: Moment) -> Tensor:
+        """The best choices, or with chance ε, drawn for each copy, random ones."""
+        greedy = self.actor(observation, mask)
+        copies = len(observation)
+        strays = torch.rand(copies, 1, generator=self.generator) < exploration(self.config, moment.steps)
+        anything = off_policy.random_actions(self.space, copies, None if mask is None else mask.cpu(), self.generator)
+        return torch.where(strays.to(greedy.device), anything.to(greedy.device), greedy)
+
+    def learn(self, batch: Transitions) -> Lesson:
+        """One gradient step on the loss of a batch."""
+        target = self._target_values(batch)
+        values = self.network(self.normaliser(batch.observation))
+        choice = batch.action.long()
+        made = torch.cat([part.gather(-1, choice[:, [i]]) for i, part in enumerate(values)], -1)
+        loss = q_loss(made, target, batch.weight)
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm)
+        self.optimiser.step()
+        self.updates += 1
+        if self.updates % self.config.target_interval == 0:
+            follow(self.target, self.network, self.config.target_rate)
+        made = made.detach()
+        error = (made - target.unsqueeze(-1)).abs().mean(-1) if batch.weight is not None else None
+        return Lesson({"Losses/Q Loss": loss.detach(), "Policy/Extrinsic Value Estimate": made.mean()}, error)
+
+    @torch.no_grad()
+    def _target_values(self, batch: Transitions) -> Tensor:
+        features = self.normaliser(batch.next_observation)
+        valued_by = closed_lowest(self.target(features), batch.next_mask)
+        chosen_by = closed_lowest(self.network(features), batch.next_mask) if self.config.double else valued_by
+        return q_target(batch.reward, batch.discount, chosen_by, valued_by)
+
+    def get_state(self) -> dict[str, Any]:
+        """All that `set_state` needs to go on from here."""
+        return {
+            "config": plain(self.config),
+            "actor": self.actor.state_dict(),
+            "target": self.target.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generator": self.generator.get_state(),
+            "updates": self.updates,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from a saved state; CheckpointError if it was made with other settings or for another world."""
+        checkpoint.require_same(state["config"], plain(self.config), free=MAY_CHANGE)
+        try:
+            self.actor.load_state_dict(state["actor"])
+            self.target.load_state_dict(state["target"])
+        except RuntimeError as error:
+            raise checkpoint.CheckpointError(f"the checkpoint is of another task or robot: {error}") from error
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.generator.set_state(state["generator"])
+        self.updates = state["updates"]
+
+
+def _replay(world: VecEnv, config: Config) -> Replay:
+    prioritised = Prioritisation(config.priority_exponent, config.priority_correction, correction_steps=config.steps)
+    return Replay(
+        config.buffer_size,
+        Sizes.of(world),
+        discount=config.discount,
+        n_step=config.n_step,
+        prioritised=prioritised if config.prioritised else None,
+        device=torch_device(config.device),
+    )
