@@ -105,3 +105,8 @@ def test_kept_results_are_whole() -> None:
             found = json.loads(line)
             assert len(found["returns"]) >= 100 and np.isfinite(found["returns"]).all()
             assert found["commit"] and found["seconds"] > 0
+
+
+def test_the_page_shows_what_the_kept_results_say() -> None:
+    text = (compare.ROOT / "docs" / "trainers.md").read_text(encoding="utf-8")
+    assert compare.table(compare.verdicts(compare.rows(), compare.FOLDER / "results")) in text
