@@ -197,3 +197,47 @@ class HalfIdle(PointMass):
         step.active[1::2] = False
         step.reward[1::2] = self.nonsense
         return step
+
+
+class MixedBandit(Bandit):
+    """Every episode is one decision of all kinds: an entry that should be 0.8 x, and choices of 3 and of 2.
+
+    For an observation (x, y) the right choices are 0 below y = -1/3, 1 in the middle, 2 above 1/3, and 1 where x > 0.
+    Each wrong choice costs 1.
+    """
+
+    continuous = 1
+    discrete_branches: tuple[int, ...] = (3, 2)
+
+    @property
+    def action_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]: worlds only promise to tell it
+        return self.continuous + len(self.discrete_branches)
+
+    def step(self, action: Floats) -> TinyStep:
+        x, y = self._observation.T
+        wanted = np.stack([np.digitize(y, (-1 / 3, 1 / 3)), x > 0], axis=-1)[:, : len(self.discrete_branches)]
+        picked = action[:, self.continuous :]
+        assert not picked.size or (np.all(picked == picked.round()) and np.all(picked < self.discrete_branches))
+        mask = self.action_mask
+        if mask is not None:
+            assert mask[np.arange(self.num_envs), picked[:, 0].astype(int)].all(), "a closed choice was taken"
+        wrong = (picked != wanted).sum(-1)
+        error = action[:, 0] - 0.8 * x if self.continuous else np.zeros(self.num_envs)
+        reward = -(np.square(error) + wrong).astype(np.float32)
+        final, self._observation = self._observation, self._draw()
+        everyone = np.ones(self.num_envs, bool)
+        episodes = TinyEpisodes(np.ones(self.num_envs, np.int64), reward, (np.abs(error) < 0.1) & (wrong == 0))
+        return TinyStep(self._observation, reward, everyone, ~everyone, final, everyone, episodes)
+
+
+class MaskedBandit(MixedBandit):
+    """One choice of 3, of which the right one is closed where x > 0; there either of the others will do."""
+
+    continuous = 0
+    discrete_branches = (3,)
+
+    @property
+    def action_mask(self) -> NDArray[np.bool_]:  # pyright: ignore[reportIncompatibleVariableOverride]: as action_size
+        x, y = self._observation.T
+        wanted = np.digitize(y, (-1 / 3, 1 / 3))
+        return (np.arange(3) != wanted[:, None]) | (x <= 0)[:, None]
