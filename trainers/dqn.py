@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +46,9 @@ class Config:
     batch_size: Count = 256
     """Transitions per gradient step."""
     learning_rate: Positive = 5e-4
-    """Of Adam."""
+    """Of Adam; where the schedule starts."""
+    schedule: Literal["constant", "linear"] = "linear"
+    """Learning rate over time: kept, or brought to 0 at the last step."""
     discount: Fraction = 0.99
     """γ per decision."""
     n_step: Count = 3
@@ -243,12 +245,14 @@ class Learner:
         self.optimiser = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
         self.generator = torch.Generator().manual_seed(config.seed)
         self.updates = 0
+        self.epsilon = config.exploration_start
 
     def act(self, observation: Tensor, mask: Tensor | None, moment: Moment) -> Tensor:
         """The best choices, or with chance ε, drawn for each copy, random ones."""
+        self.settle(moment.steps)
         greedy = self.actor(observation, mask)
         copies = len(observation)
-        strays = torch.rand(copies, 1, generator=self.generator) < exploration(self.config, moment.steps)
+        strays = torch.rand(copies, 1, generator=self.generator) < self.epsilon
         anything = off_policy.random_actions(self.space, copies, None if mask is None else mask.cpu(), self.generator)
         return torch.where(strays.to(greedy.device), anything.to(greedy.device), greedy)
 
@@ -268,7 +272,21 @@ class Learner:
             follow(self.target, self.network, self.config.target_rate)
         made = made.detach()
         error = (made - target.unsqueeze(-1)).abs().mean(-1) if batch.weight is not None else None
-        return Lesson({"Losses/Q Loss": loss.detach(), "Policy/Extrinsic Value Estimate": made.mean()}, error)
+        figures = {
+            "Losses/Q Loss": loss.detach(),
+            "Policy/Extrinsic Value Estimate": made.mean(),
+            "Policy/Learning Rate": torch.tensor(self.optimiser.param_groups[0]["lr"]),
+            "Policy/Epsilon": torch.tensor(self.epsilon),
+        }
+        return Lesson(figures, error)
+
+    def settle(self, steps: int) -> None:
+        """Set what changes with the transitions so far: ε and the learning rate."""
+        config = self.config
+        self.epsilon = exploration(config, steps)
+        if config.schedule == "linear":
+            for group in self.optimiser.param_groups:
+                group["lr"] = config.learning_rate * max(1 - steps / config.steps, 1e-6)
 
     @torch.no_grad()
     def _target_values(self, batch: Transitions) -> Tensor:
