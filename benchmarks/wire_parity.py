@@ -22,16 +22,21 @@ from companion.worlds.embedded import EmbeddedWorld
 DISCOUNT = 0.99
 
 
-def compare(task: Task, player: Path, port: int, *, copies: int, steps: int, seed: int = 5) -> dict[str, Any]:
+def compare(
+    task: Task, player: Path, port: int, *, copies: int, steps: int, seed: int = 5, discrete: bool = False
+) -> dict[str, Any]:
     """The largest difference of any observation, reward or episode statistic, and how many episodes ended.
+
+    With `discrete`, the actions are numbers of the task's motions.
 
     Raises:
         ValueError: if an end, or its kind, differs.
     """
     recipe = load_recipe(task, "full")
-    embedded = EmbeddedWorld(task, recipe, copies=copies, discount=DISCOUNT, seed=seed)
+    embedded = EmbeddedWorld(task, recipe, copies=copies, discount=DISCOUNT, seed=seed, discrete=discrete)
     statistics = StatsSideChannel()
     arguments = ["--task", task.name, "--recipe", "full", "--copies", str(copies), "--discount", str(DISCOUNT)]
+    arguments += ["--actions", "discrete"] if discrete else []
     client = UnityEnvironment(
         str(player),
         base_port=port,
@@ -46,7 +51,10 @@ def compare(task: Task, player: Path, port: int, *, copies: int, steps: int, see
         rng = np.random.default_rng(seed)
         ends = 0
         for _ in range(steps):
-            action = rng.uniform(-1.0, 1.0, (copies, len(task.action))).astype(np.float32)
+            if discrete:
+                action = rng.integers(len(task.motions), size=(copies, 1)).astype(np.float32)
+            else:
+                action = rng.uniform(-1.0, 1.0, (copies, len(task.action))).astype(np.float32)
             step = embedded.step(action)
             differences.append(wire.step_and_compare(action, step))
             ends += len(step.episodes.copy)
@@ -77,7 +85,9 @@ class _Wire:
         Raises:
             ValueError: if an end, or its kind, differs.
         """
-        self._client.set_actions(self._behavior, ActionTuple(action))
+        is_discrete = self._client.behavior_specs[self._behavior].action_spec.is_discrete()
+        given = ActionTuple(discrete=action.astype(np.int32)) if is_discrete else ActionTuple(action)
+        self._client.set_actions(self._behavior, given)
         self._client.step()
         decisions, terminals = self._client.get_steps(self._behavior)
         self.observation = decisions.obs[0]
@@ -116,6 +126,7 @@ def main() -> None:
     """Print the comparison as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", default="arm_reach")
+    parser.add_argument("--actions", choices=("continuous", "discrete"), default="continuous")
     parser.add_argument("--copies", type=int, default=64)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=5)
@@ -126,7 +137,13 @@ def main() -> None:
     if player is None:
         parser.error("companion-player is not installed in this environment; give --player")
     found = compare(
-        load(chosen.task), Path(player), chosen.port, copies=chosen.copies, steps=chosen.steps, seed=chosen.seed
+        load(chosen.task),
+        Path(player),
+        chosen.port,
+        copies=chosen.copies,
+        steps=chosen.steps,
+        seed=chosen.seed,
+        discrete=chosen.actions == "discrete",
     )
     print(json.dumps(found))
 

@@ -29,6 +29,8 @@ def said_by(*words: str, log_file: Path) -> str:
         (["--copies", "0"], r"0 copies of ArmReach\?team=0 do not fit"),
         (["--copies", "1000000"], "from 1 to [0-9]+ do"),
         (["--tsak", "arm_reach"], "no argument '--tsak'"),
+        (["--actions", "discrete"], "task 'arm_reach' has no motions"),
+        (["--actions", "both"], "invalid choice: 'both'"),
         (["--set", "payload_kg"], "expected KEY=VALUE"),
         (["--set", "payload_kg=heavy"], "is not a number"),
         (["--set", "payload=1"], "no perturbation 'payload'"),
@@ -57,6 +59,11 @@ def test_a_task_is_announced_under_ml_agents_names() -> None:
     assert (behavior.observation_size, behavior.action_size) == (TASK.layout.size, 6)
     keys = player.statistics_of(TASK, load_recipe(TASK, "full"))
     assert {"Environment/Success", "Reward/reached", "RewardRaw/reached", "Metrics/distance"} <= set(keys)
+
+
+def test_motions_are_announced_as_one_branch() -> None:
+    behavior = player.behavior_of(load("mobile_goto"), discrete=True)
+    assert (behavior.action_size, behavior.discrete_branches) == (1, (7,))
 
 
 def test_drawn_perturbations_stay_within_what_may_be_set(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,7 +4,7 @@ import pytest
 from companion.mlagents import messages
 from companion.mlagents.messages import Agents, AgentTable, Behavior
 from companion.mlagents.side_channels import WireError
-from companion.mlagents.stock import UnityMessageProto
+from companion.mlagents.stock import ActionTuple, UnityMessageProto
 from tests.mlagents.scripted_trainer import step
 
 BEHAVIOR = Behavior("Test?team=0", observation_size=200, action_size=3, action_names=("a", "b", "c"))
@@ -75,3 +75,62 @@ def test_deprecated_numbers_are_never_taken_for_actions() -> None:
 def test_actions_that_make_no_sense_are_told(action: object, said: str) -> None:
     with pytest.raises(WireError, match=said):
         messages.actions(listed(step(action, "Test?team=0")), 2, 3)
+
+
+HYBRID = (3, 200)
+"""Branches of 3 and 200 choices, so that some choices take two bytes."""
+
+
+def hybrid_actions(continuous: object, discrete: object) -> object:
+    """Actions as protobuf itself writes them."""
+    message = UnityMessageProto()
+    listed = message.unity_input.rl_input.agent_actions["Test?team=0"]
+    for left, right in zip(np.asarray(continuous).tolist(), np.asarray(discrete).tolist(), strict=True):
+        listed.value.add(vector_actions_deprecated=[*left, *right], continuous_actions=left, discrete_actions=right)
+    return listed
+
+
+@pytest.mark.parametrize("largest", [3, 200])
+@pytest.mark.parametrize("agents", [1, 64])
+def test_choices_stand_behind_the_continuous_actions(agents: int, largest: int) -> None:
+    rng = np.random.default_rng(3)
+    continuous = rng.normal(size=(agents, 2)).astype(np.float32)
+    discrete = rng.integers((3, largest), size=(agents, 2))
+    found = messages.actions(hybrid_actions(continuous, discrete), agents, 4, HYBRID)
+    np.testing.assert_array_equal(found, np.concatenate((continuous, discrete), axis=1))
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize(("continuous", "branches"), [(2, (3,)), (0, (7,)), (0, (300, 2)), (3, ())])
+def test_actions_are_written_so_that_protobuf_reads_them(continuous: int, branches: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(4)
+    numbers = rng.normal(size=(5, continuous)).astype(np.float32)
+    choices = rng.integers(branches, size=(5, len(branches))).astype(np.int32)
+    wanted = UnityMessageProto()
+    wanted.unity_input.MergeFromString(messages.step_input({"Test?team=0": ActionTuple(numbers, choices)}))
+    read = wanted.unity_input.rl_input.agent_actions["Test?team=0"].value
+    np.testing.assert_array_equal(np.array([list(row.continuous_actions) for row in read], np.float32), numbers)
+    np.testing.assert_array_equal([list(row.discrete_actions) for row in read], choices)
+    repeated = np.concatenate((numbers, choices), axis=1, dtype=np.float32)
+    np.testing.assert_array_equal([list(row.vector_actions_deprecated) for row in read], repeated)
+
+
+@pytest.mark.parametrize(
+    ("discrete", "said"),
+    [
+        ([[0, 0], [3, 0]], "choice 3 came for branch 0, which has 0 to 2"),
+        ([[0, -1], [0, 0]], "choice -1 came for branch 1, which has 0 to 199"),
+        ([[0], [0]], "1 discrete numbers, this behaviour has 2"),
+    ],
+)
+def test_choices_that_make_no_sense_are_told(discrete: object, said: str) -> None:
+    with pytest.raises(WireError, match=said):
+        messages.actions(hybrid_actions(np.zeros((2, 1)), discrete), 2, 3, HYBRID)
+
+
+def test_branches_are_announced() -> None:
+    behavior = Behavior("Test?team=0", observation_size=4, action_size=3, discrete_branches=HYBRID)
+    read = UnityMessageProto.FromString(messages.output({}, b"", messages.announcement([behavior]))).unity_output
+    action = read.rl_initialization_output.brain_parameters[0].action_spec
+    assert (action.num_continuous_actions, action.num_discrete_actions) == (1, 2)
+    assert list(action.discrete_branch_sizes) == [3, 200]

@@ -149,13 +149,13 @@ def test_a_discrete_action_is_the_motion_of_its_number() -> None:
     same = np.array([action[int(number)] for number in chosen[:, 0]], np.float32)
     discrete.reset(5)
     continuous.reset(5)
+    previous_action = discrete.task.layout.where("previous_action")
     for _ in range(30):
         first, second = discrete.step(chosen), continuous.step(same)
         assert np.array_equal(first.observation, second.observation)
         assert np.array_equal(first.reward, second.reward)
-    went_on = ~(first.terminated | first.truncated)
-    seen = first.observation[:, discrete.task.layout.where("previous_action")]
-    assert np.array_equal(seen[went_on], same[went_on]), "the policy sees what the robot was asked for"
+        seen = first.final_observation[:, previous_action]
+        assert np.array_equal(seen, same), "the policy sees what the robot was asked for"
 
 
 @pytest.mark.parametrize("number", [-1.0, 7.0, 2.5])

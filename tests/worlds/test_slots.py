@@ -202,13 +202,22 @@ def test_an_agent_without_a_choice_is_told() -> None:
         slots.hear({RED: (decisions({5: 0.0}, blocked=[np.array([[True, True]])]), terminals({}))})
 
 
-def spec(shapes: list[tuple[int, ...]], continuous: int, branches: tuple[int, ...] = ()) -> BehaviorSpec:
+def spec(
+    shapes: list[tuple[int, ...]],
+    continuous: int,
+    branches: tuple[int, ...] = (),
+    kind: ObservationType = ObservationType.DEFAULT,
+) -> BehaviorSpec:
     none = DimensionProperty.NONE
     names = [f"sensor{number}" for number in range(len(shapes))]
-    observations = [
-        ObservationSpec(s, (none,) * len(s), ObservationType.DEFAULT, n) for s, n in zip(shapes, names, strict=True)
-    ]
+    observations = [ObservationSpec(s, (none,) * len(s), kind, n) for s, n in zip(shapes, names, strict=True)]
     return BehaviorSpec(observations, ActionSpec(continuous, branches))
+
+
+def test_a_goal_signal_is_a_plain_input_and_told_by_name() -> None:
+    assert shape_of("A", spec([(4,)], 2)).goals == ()
+    shape = shape_of("A", spec([(4,)], 2, kind=ObservationType.GOAL_SIGNAL))
+    assert (shape.observation_size, shape.goals) == (4, ("sensor0",))
 
 
 def test_vector_observations_stand_side_by_side() -> None:

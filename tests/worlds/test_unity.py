@@ -183,8 +183,13 @@ def test_another_version_is_told() -> None:
     assert not failure.is_retry_useful
 
 
-@pytest.mark.parametrize(("task", "steps"), [("arm_reach", 220), ("mobile_goto", 410)])
-def test_a_task_is_the_same_embedded_and_over_the_wire(task: str, steps: int, tmp_path: Path, port: int) -> None:
-    found = compare(load(task), executable(tmp_path / "player", "-m companion.cli.player"), port, copies=8, steps=steps)
+@pytest.mark.parametrize(
+    ("task", "steps", "discrete"), [("arm_reach", 220, False), ("mobile_goto", 410, False), ("mobile_goto", 410, True)]
+)
+def test_a_task_is_the_same_embedded_and_over_the_wire(
+    task: str, steps: int, discrete: bool, tmp_path: Path, port: int
+) -> None:
+    player = executable(tmp_path / "player", "-m companion.cli.player")
+    found = compare(load(task), player, port, copies=8, steps=steps, discrete=discrete)
     assert found["largest_difference"] <= 1e-6
     assert found["ends"] >= 8

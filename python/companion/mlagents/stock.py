@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlagents_envs.base_env import ActionTuple, BehaviorSpec, DecisionSteps, TerminalSteps
+from mlagents_envs.base_env import ActionTuple, BehaviorSpec, DecisionSteps, ObservationType, TerminalSteps
 from mlagents_envs.communicator_objects import unity_message_pb2
 from mlagents_envs.communicator_objects.command_pb2 import QUIT, RESET, STEP
 from mlagents_envs.environment import UnityEnvironment
@@ -24,6 +24,7 @@ __all__ = [
     "DecisionSteps",
     "EngineConfigurationChannel",
     "EnvironmentParametersChannel",
+    "ObservationType",
     "StatsSideChannel",
     "TerminalSteps",
     "UnityEnvironment",

@@ -15,12 +15,12 @@ import numpy as np
 from mlagents_envs.env_utils import validate_environment_path
 from numpy.typing import NDArray
 
+from companion.mlagents.parameters import Parameter
 from companion.worlds._unity_worker import (
     PARAMETERS,
     PLAYER_ERRORS,
     RESET,
     Failure,
-    Parameter,
     Player,
     PlayerSettings,
     Shown,

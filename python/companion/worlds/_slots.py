@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from companion.mlagents.stock import ActionTuple, BehaviorSpec, DecisionSteps, TerminalSteps
+from companion.mlagents.stock import ActionTuple, BehaviorSpec, DecisionSteps, ObservationType, TerminalSteps
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class BehaviorShape:
     continuous: int
     branches: tuple[int, ...]
     """Choices of each discrete branch."""
+    goals: tuple[str, ...] = ()
+    """Names of the observations that are goal signals."""
 
     @property
     def observation_size(self) -> int:
@@ -71,7 +73,9 @@ def shape_of(behavior: str, spec: BehaviorSpec) -> BehaviorShape:
             )
     sizes = tuple(observation.shape[0] for observation in spec.observation_specs)
     action = spec.action_spec
-    return BehaviorShape(sizes, action.continuous_size, tuple(int(size) for size in action.discrete_branches))
+    branches = tuple(int(size) for size in action.discrete_branches)
+    goals = [each.name for each in spec.observation_specs if each.observation_type == ObservationType.GOAL_SIGNAL]
+    return BehaviorShape(sizes, action.continuous_size, branches, tuple(goals))
 
 
 def idle_choices(is_open: NDArray[np.bool_], branches: Sequence[int]) -> NDArray[np.int32]:

@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from companion.mlagents.client import FastEnvironment
+from companion.mlagents.parameters import EngineSettings, Gaussian, MultiRangeUniform, Parameter, Uniform
 from companion.mlagents.player import REFUSED_PARAMETERS
 from companion.mlagents.stock import (
     EngineConfigurationChannel,
@@ -30,51 +31,6 @@ from companion.mlagents.stock import (
     set_log_level,
 )
 from companion.worlds._slots import BehaviorShape, Slots, idle_choices, shape_of
-
-
-@dataclass(frozen=True)
-class Uniform:
-    """An environment parameter that the player draws uniformly."""
-
-    minimum: float
-    maximum: float
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Gaussian:
-    """An environment parameter that the player draws from a normal distribution."""
-
-    mean: float
-    standard_deviation: float
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class MultiRangeUniform:
-    """An environment parameter that the player draws uniformly from several intervals."""
-
-    intervals: tuple[tuple[float, float], ...]
-    seed: int = 0
-
-
-Parameter: TypeAlias = float | Uniform | Gaussian | MultiRangeUniform
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """How a Unity engine shall run, in ML-Agents' words and with its defaults for training."""
-
-    width: int = 84
-    """Of the window, pixels."""
-    height: int = 84
-    quality_level: int = 5
-    time_scale: float = 20.0
-    """Simulated seconds per real second."""
-    target_frame_rate: int = -1
-    """Frames per second, -1 for unlimited."""
-    capture_frame_rate: int = 60
-    """Frames per simulated second."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +51,7 @@ class PlayerSettings:
     rows: Mapping[str, int] = field(default_factory=dict)
     """Rows to keep for a behaviour's agents (`ANY_BEHAVIOR`: for each); else as many as show up first."""
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    engine: EngineSettings = EngineSettings()
+    engine: EngineSettings = field(default_factory=EngineSettings)
     no_graphics: bool = True
 
 

@@ -385,8 +385,10 @@ def _made(environment: str, copies: int, mode: str | None, settings: dict[str, A
             return _Separate([gymnasium.make(environment, disable_env_checker=True, **settings) for _ in range(copies)])
         same_step = {"vector_kwargs": {"autoreset_mode": AutoresetMode.SAME_STEP}} if mode in ("sync", "async") else {}
         return _Together(gymnasium.make_vec(environment, copies, vectorization_mode=mode, **same_step, **settings))
-    except (gymnasium.error.Error, TypeError, ValueError, AssertionError) as error:
-        told = " ".join(str(error).split()).rstrip(".")
+    except ModuleNotFoundError as error:
+        raise ValueError(f"gym:{environment} needs the package '{error.name}', which is not installed here") from None
+    except (gymnasium.error.Error, ImportError, TypeError, ValueError, AssertionError) as error:
+        told = " ".join(str(error).split()).partition(" was raised from ")[0].rstrip(".")
         raise ValueError(f"gym:{environment}: gymnasium can't make it: {told}") from None
 
 

@@ -16,19 +16,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from companion.mlagents.parameters import EngineSettings, Gaussian, MultiRangeUniform, Parameter, Uniform
 from companion.mlagents.player import INVALID_EPISODES, METRIC, RAW_TERM, SUCCESS, TERM
 from companion.worlds._fleet import Fleet, PlayerError, Restarts, Statistics, Told, check_players
 from companion.worlds._slots import BehaviorShape, idle_choices
 from companion.worlds._step import Episodes, Step
-from companion.worlds._unity_worker import (
-    ANY_BEHAVIOR,
-    EngineSettings,
-    Gaussian,
-    MultiRangeUniform,
-    Parameter,
-    PlayerSettings,
-    Uniform,
-)
+from companion.worlds._unity_worker import ANY_BEHAVIOR, PlayerSettings
 
 __all__ = [
     "BehaviorWorld",
@@ -388,8 +381,8 @@ class BehaviorWorld:
         self.discrete_branches = seat.shape.branches
         self._length = np.zeros(self.num_envs, np.int64)
         self._total = np.zeros(self.num_envs, np.float32)
-        self.tells_success = False
-        """Whether the players say of episodes if they were a success."""
+        self.goal_observations = seat.shape.goals
+        """The names of the observations that Unity calls goal signals; they are plain inputs here."""
 
     @property
     def action_mask(self) -> NDArray[np.bool_] | None:
@@ -469,15 +462,13 @@ class BehaviorWorld:
         )
 
     def _episodes(self, parts: list["_Part"]) -> Episodes:
-        """The episodes that ended, with what the players' statistics tell about each."""
+        """The episodes that ended, with what the players' statistics tell about each; NaN where they don't."""
         rows = np.concatenate([part.rows for part in parts])
-        success = _column(parts, SUCCESS)
-        self.tells_success |= bool(np.isfinite(success).any())
         return Episodes(
             copy=rows,
             length=self._length[rows],
             total_reward=self._total[rows],
-            success=np.nan_to_num(success) > 0.5,
+            success=_column(parts, SUCCESS),
             terms=_columns(parts, TERM),
             raw_terms=_columns(parts, RAW_TERM),
             metrics=_columns(parts, METRIC),
