@@ -384,6 +384,11 @@ REFUSED: dict[str, tuple[str, str]] = {
         "{behavior: B}}, {name: b, value: 2}]}}",
         "completion_criteria.behavior is B; choose from A",
     ),
+    "a reset of many": (
+        "behaviors: {A: {}, B: {}}\nenvironment_parameters: {x: {curriculum: [{name: a, value: 1, completion_criteria: "
+        "{behavior: A, require_reset: true}}, {name: b, value: 2}]}}",
+        "require_reset is not supported here: several behaviors",
+    ),
     "progress beyond the end": (
         "behaviors: {A: {}}\nenvironment_parameters: {x: {curriculum: [{name: a, value: 1, completion_criteria: "
         "{behavior: A, measure: progress, threshold: 2}}, {name: b, value: 2}]}}",

@@ -197,13 +197,14 @@ def _device(node: Node) -> Literal["cpu", "cuda"] | None:
 
 
 def _check_criteria(config: TrainerConfig, top: Node) -> None:
-    """Refuse a lesson that waits for a behavior that is not there: it would never end."""
-    if config.others is not None:
-        return
+    """Refuse a lesson that waits for a behavior that is not there, as it would never end, and one that can't begin."""
     for name, lessons in config.parameters.items():
         for index, lesson in enumerate(lessons):
-            awaited = None if lesson.completion is None else lesson.completion.behavior
-            if awaited is not None and awaited not in config.behaviors:
-                node = top.need("environment_parameters").need(name).need("curriculum").items[index]
-                listed = ", ".join(config.behaviors)
-                raise node.need("completion_criteria").need("behavior").wrong(f"is {awaited}; choose from {listed}")
+            if lesson.completion is None:
+                continue
+            node = top.need("environment_parameters").need(name).need("curriculum").items[index]
+            criteria, awaited = node.need("completion_criteria"), lesson.completion.behavior
+            if config.others is None and awaited not in config.behaviors:
+                raise criteria.need("behavior").wrong(f"is {awaited}; choose from {', '.join(config.behaviors)}")
+            if lesson.completion.require_reset and (config.others is not None or len(config.behaviors) > 1):
+                raise criteria.need("require_reset").refused("several behaviors start episodes anew each by itself")
