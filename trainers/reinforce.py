@@ -17,7 +17,7 @@ from trainers.common.config import config_from as _config_from
 from trainers.common.device import Device
 from trainers.common.distributions import world_action
 from trainers.common.networks import Activation
-from trainers.common.on_policy import Learner, Schedule
+from trainers.common.on_policy import Learner, Schedule, in_critics_units
 from trainers.common.run import Run
 from trainers.common.training import begin, evaluate, finished, passed, state_of
 from trainers.common.vec_env import Step, VecEnv, action_taken
@@ -103,11 +103,11 @@ def train(make_world: Callable[[int, int], VecEnv], config: Config, run: Run) ->
         run.progress.begin(learner.steps)
         while learner.steps < config.steps and not run.stop_requested:
             episodes, new_steps = collect(world, learner, config)
-            figures = improve(learner, episodes, config)
+            improve(learner, episodes, config)
             learner.actor.normaliser.update(episodes.observation[episodes.alive])
             learner.steps += new_steps
             learner.updates += 1
-            learner.log(run, figures)
+            learner.log(run)
             if passed(config.evaluation_interval, learner.steps, new_steps):
                 evaluate(run, learner.actor, learner.steps)
             if run.checkpoint_due(config.checkpoint_interval_s):
@@ -327,31 +327,27 @@ _PER_EPISODE = ("cut_off", "final_observation")
 # An update
 
 
-def improve(learner: Learner, episodes: Episodes, config: Config) -> dict[str, float]:
-    """One step up the policy gradient, then some towards V; the figures to log."""
+def improve(learner: Learner, episodes: Episodes, config: Config) -> None:
+    """One step up the policy gradient, then some towards V."""
     actor, alive = learner.actor, episodes.alive
     learner.schedule_rate()
     if learner.updates == 0:
         # Before the first update the policy hardly looks at its input, so it stays the policy that acted.
         actor.normaliser.update(episodes.observation[alive])
-    features = actor.normaliser(episodes.observation)
     to_go, weight, value = weights(learner, episodes, config)
-    weight = weight[alive]
+    features = actor.normaliser(episodes.observation[alive])
+    to_go, weight, value = to_go[alive], weight[alive], value[alive]
     if config.normalise_advantages:
         weight = weight / (weight.square().mean().sqrt() + 1e-8)
-    mask = None if episodes.mask is None else episodes.mask[alive]
-    distribution = actor.distribution(features[alive], mask)
-    loss = policy_gradient_loss(distribution.log_probability(episodes.action[alive]), weight)
-    entropy = distribution.entropy().mean()
-    learner.descend(loss - config.entropy_coefficient * entropy)
-    figures = {
-        "Losses/Policy Loss": float(loss.detach()),
-        "Policy/Entropy": float(entropy.detach()),
-        "Policy/Extrinsic Value Estimate": float(value[alive].mean()),
-    }
+    policy = actor.distribution(features, None if episodes.mask is None else episodes.mask[alive])
+    loss = policy_gradient_loss(policy.log_probability(episodes.action[alive]), weight)
+    entropy = policy.entropy().mean()
+    learner.descend(
+        loss - config.entropy_coefficient * entropy,
+        {"Losses/Policy Loss": loss, "Policy/Entropy": entropy, "Policy/Extrinsic Value Estimate": value.mean()},
+    )
     if config.baseline == "value":
-        figures["Losses/Value Loss"] = _fit_value(learner, features[alive], to_go[alive], config.value_updates)
-    return figures
+        _fit_value(learner, features, to_go, config.value_updates)
 
 
 @torch.no_grad()
@@ -373,13 +369,11 @@ def weights(learner: Learner, episodes: Episodes, config: Config) -> tuple[Tenso
     return to_go, weight - value, value
 
 
-def _fit_value(learner: Learner, features: Tensor, to_go: Tensor, updates: int) -> float:
-    """Bring V nearer to the rewards to go; the first step's loss, in units of the returns' variance."""
-    learner.critic.rescale(to_go)
-    target = learner.in_critics_units(to_go)
-    losses = []
+def _fit_value(learner: Learner, features: Tensor, to_go: Tensor, updates: int) -> None:
+    """Bring V nearer to the rewards to go."""
+    critic = learner.critic
+    critic.rescale(to_go)
+    target = in_critics_units(critic, to_go)
     for _ in range(updates):
-        loss = value_loss(learner.in_critics_units(learner.critic(features)), target)
-        learner.descend(loss)
-        losses.append(float(loss.detach()))
-    return losses[0]
+        loss = value_loss(in_critics_units(critic, critic(features)), target)
+        learner.descend(loss, {"Losses/Value Loss": loss})

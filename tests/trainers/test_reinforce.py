@@ -131,9 +131,9 @@ def test_a_cut_off_goes_on_and_a_true_end_does_not(cut_off: bool, tmp_path: Path
     learners = []
 
     class Watched(Learner):
-        def log(self, run: Run, figures: Any) -> None:
+        def log(self, run: Run) -> None:
             learners.append(self)
-            super().log(run, figures)
+            super().log(run)
 
     def make_world(copies: int, seed: int) -> TwoRooms:
         return TwoRooms(copies, cut_off=cut_off)

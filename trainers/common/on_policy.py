@@ -1,7 +1,9 @@
 """What the plain on-policy trainers share: the networks, one gradient step, and their state."""
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -12,10 +14,13 @@ from torch import Tensor, nn
 from trainers.common import checkpoint
 from trainers.common.actions import ActionSpace
 from trainers.common.device import Device, torch_device
+from trainers.common.distributions import world_action
 from trainers.common.episodes import EpisodeStatistics
 from trainers.common.networks import Activation, Critic, mlp
 from trainers.common.normaliser import Normaliser
 from trainers.common.policies import Policy
+from trainers.common.returns import next_values
+from trainers.common.rollout import Rollout
 from trainers.common.run import Run
 from trainers.common.training import MAY_CHANGE, plain
 from trainers.common.vec_env import VecEnv
@@ -71,6 +76,110 @@ def scheduled_rate(rate: float, schedule: Schedule, steps: int, all_steps: int) 
     return rate if schedule == "constant" else rate * max(1 - steps / all_steps, 1e-6)
 
 
+@torch.no_grad()
+def collect(
+    world: VecEnv,
+    actor: Policy,
+    rollout: Rollout,
+    observation: NDArray[np.float32],
+    heard: "Heard",
+) -> NDArray[np.float32]:
+    """Fill the rollout with the policy's own experience; the observation to go on from."""
+    rollout.begin(observation)
+    for t in range(rollout.steps):
+        features = actor.normaliser(rollout.observation[t])
+        action = actor.distribution(features, rollout.open_choices(t, world.action_mask)).sample(heard.generator)
+        step = world.step(world_action(action, actor.space).cpu().numpy())
+        rollout.action[t] = action if step.taken is None else torch.from_numpy(step.taken)
+        rollout.record(t, step)
+        heard.episodes.add(step.episodes)
+        observation = step.observation
+    return observation
+
+
+class Heard(Protocol):
+    """Where the noise of actions comes from, and where ended episodes go."""
+
+    generator: torch.Generator
+    episodes: EpisodeStatistics
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a critic thinks of a rollout, `[steps, copies]` in reward units."""
+
+    value: Tensor
+    """V of the observations."""
+    delta: Tensor
+    """TD errors: r + γ V' - V. V' is 0 at a true end, and that of the true last observation at a cut-off."""
+    goes_on: Tensor
+    """Whether the next row holds the next transition of the same episode."""
+
+
+@torch.no_grad()
+def judge(rollout: Rollout, actor: Policy, critic: Critic, discount: float) -> Judgement:
+    """Let a critic look at what was lived through."""
+    value = critic(actor.normaliser(rollout.observation))
+    final_value = rollout.final_values(lambda final, steps, copies: critic(actor.normaliser(final)))
+    following = next_values(value, final_value, rollout.terminated, rollout.truncated)
+    goes_on = ~rollout.ended
+    goes_on[:-1] &= rollout.active[1:]
+    return Judgement(value[:-1], rollout.reward + discount * following - value[:-1], goes_on)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The transitions of a rollout, `[rows, …]`, without the idle ones."""
+
+    features: Tensor
+    """Normalised observations."""
+    action: Tensor
+    """As drawn, before it was clipped for the world."""
+    mask: Tensor | None
+    """Open choices, where the world closes some."""
+    advantage: Tensor
+    target: Tensor
+    """Of V, in reward units."""
+
+    @classmethod
+    def of(cls, rollout: Rollout, actor: Policy, advantage: Tensor, target: Tensor) -> "Batch":
+        """A rollout with what was found out about it, `[steps, copies]` each."""
+        everything = bool(rollout.active.all())
+
+        def rows(column: Tensor) -> Tensor:
+            return column.flatten(0, 1) if everything else column[rollout.active]
+
+        closed = actor.space.branches and not rollout.mask.all()
+        return cls(
+            features=actor.normaliser(rows(rollout.observation[:-1])),
+            action=rows(rollout.action),
+            mask=rows(rollout.mask) if closed else None,
+            advantage=rows(advantage),
+            target=rows(target),
+        )
+
+    def __len__(self) -> int:
+        return len(self.advantage)
+
+
+def in_critics_units(critic: Critic, value: Tensor) -> Tensor:
+    """Values or returns `[…]` in units of the returns' own mean and deviation, where every task's loss is alike."""
+    return critic.returns(value.unsqueeze(-1)).squeeze(-1)
+
+
+def require_transitions(rollout: Rollout, where: str) -> None:
+    """Make sure that there is something to learn from, and nothing that is no number.
+
+    Raises:
+        ValueError: if the world gave no transition.
+        FloatingPointError: naming what is no finite number.
+    """
+    rollout.set_idle_rows_aside()
+    rollout.require_finite(where)
+    if not rollout.active.any():
+        raise ValueError(f"{where}: the world gave no transition in {rollout.steps} steps of every copy")
+
+
 class Learner:
     """Networks, optimiser and all that changes as they learn.
 
@@ -94,6 +203,7 @@ class Learner:
         self.learning_rate = config.learning_rate
         self.steps = 0
         self.updates = 0
+        self._figures: defaultdict[str, list[float]] = defaultdict(list)
 
     def where(self) -> str:
         """The moment of training, for error messages."""
@@ -106,10 +216,6 @@ class Learner:
         open_choices = None if mask is None else torch.from_numpy(mask).to(self.device)
         return self.actor.distribution(features, open_choices).sample(self.generator).cpu()
 
-    def in_critics_units(self, value: Tensor) -> Tensor:
-        """Values or returns `[…]` in units of the returns' own mean and deviation, where every task's loss is alike."""
-        return self.critic.returns(value.unsqueeze(-1)).squeeze(-1)
-
     def schedule_rate(self) -> None:
         """Set the learning rate of this moment."""
         config = self.config
@@ -117,8 +223,8 @@ class Learner:
         for group in self.optimiser.param_groups:
             group["lr"] = self.learning_rate
 
-    def descend(self, loss: Tensor) -> None:
-        """One gradient step.
+    def descend(self, loss: Tensor, figures: Mapping[str, Tensor]) -> None:
+        """One gradient step; the figures are told, averaged, at the next `log`.
 
         Raises:
             FloatingPointError: if learning diverged; the networks are as they were before.
@@ -129,6 +235,8 @@ class Learner:
         require_finite(self.where(), float(loss.detach()), norm, self.learning_rate)
         self.optimiser.step()
         self.actor.bound_log_std()
+        for name, value in figures.items():
+            self._figures[name].append(float(value.detach()))
 
     def get_state(self) -> dict[str, Any]:
         """All that `set_state` needs to go on from here."""
@@ -139,6 +247,7 @@ class Learner:
             "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
             "episodes": self.episodes.get_state(),
+            "figures": dict(self._figures),
             "steps": self.steps,
             "updates": self.updates,
         }
@@ -151,20 +260,22 @@ class Learner:
         if self.generator.get_state().shape == state["generator"].shape:  # else it was saved on another device
             self.generator.set_state(state["generator"])
         self.episodes.set_state(state["episodes"])
+        self._figures = defaultdict(list, state["figures"])
         self.steps, self.updates = state["steps"], state["updates"]
 
-    def log(self, run: Run, figures: Mapping[str, float]) -> None:
-        """Tell of an update, under the usual names."""
+    def log(self, run: Run) -> None:
+        """Tell what happened since the last time, under the usual names."""
         episodes = self.episodes
         scalars = {
             **episodes.means(),
             "Policy/Learning Rate": self.learning_rate,
             "Policy/Beta": self.config.entropy_coefficient,
             **spread(self.actor),
-            **figures,
+            **{name: sum(values) / len(values) for name, values in self._figures.items()},
             "Time/Elapsed": run.elapsed_s,
             "Time/Steps per Second": run.progress.speed(self.steps),
         }
+        self._figures.clear()
         run.log(self.steps, scalars)
         run.progress.show(
             self.steps, self.config.steps, success=episodes.recent_success, episode_return=episodes.recent_return
