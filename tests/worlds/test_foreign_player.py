@@ -133,6 +133,11 @@ def test_a_behaviour_that_is_not_there_is_told_with_those_that_are(player: Path,
         UnityWorld(player, behavior="Walker", **settings)
 
 
+def test_copies_for_a_behaviour_that_is_not_there_are_told(player: Path, port: int, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no behaviour 'Walker'; choose from Runner\?team=0, Talker"):
+        UnityWorlds(player, copies={"Walker": 3}, **arguments(port, tmp_path))
+
+
 class Threads:
     """Runs each work in a thread of its own, and raises what went wrong in one."""
 
@@ -172,7 +177,7 @@ class Always:
 def test_two_behaviours_learn_side_by_side_and_none_waits_for_one_that_finished(
     player: Path, port: int, tmp_path: Path, story: Callable[[str], Transitions]
 ) -> None:
-    worlds = UnityWorlds(player, copies={"Runner?team=0": 3, "Talker": 3}, **arguments(port, tmp_path))
+    worlds = UnityWorlds(player, copies={"Runner": 3, "Talker": 3}, **arguments(port, tmp_path))
     noted: dict[str, Transitions] = {}
 
     def learn(name: str, steps: int) -> Callable[[], None]:

@@ -58,6 +58,11 @@ class PlayerSettings:
 ANY_BEHAVIOR = ""
 
 
+def base_name(behavior: str) -> str:
+    """A behaviour's name without its team."""
+    return behavior.split("?")[0]
+
+
 @dataclass(frozen=True)
 class Shown:
     """A behaviour that a player turned out to have: all teams of one name, or one of them."""
@@ -217,7 +222,8 @@ class Player:
             self._idle_undriven()
             self._environment.step()
         for name in names:
-            rows = self._settings.rows.get(name, self._settings.rows.get(ANY_BEHAVIOR, len(agents[name])))
+            keys = [key for key in (name, base_name(name), ANY_BEHAVIOR) if key in self._settings.rows]
+            rows = self._settings.rows[keys[0]] if keys else len(agents[name])
             spec = self._environment.behavior_specs[self._teams(name)[0]]
             self._slots[name] = Slots(rows, shape_of(name, spec))
 
@@ -228,12 +234,12 @@ class Player:
         shown = list(self._environment.behavior_specs)
         groups: dict[str, list[str]] = {}
         for name in shown:
-            groups.setdefault(name.split("?")[0], []).append(name)
+            groups.setdefault(base_name(name), []).append(name)
         return [members[0] if len(members) == 1 else name for name, members in groups.items()]
 
     def _teams(self, name: str) -> list[str]:
         """The full names of a behaviour, as far as the player has shown them."""
-        return [full for full in self._environment.behavior_specs if name in (full, full.split("?")[0])]
+        return [full for full in self._environment.behavior_specs if name in (full, base_name(full))]
 
     def _check_team(self, name: str, team: str) -> None:
         """Refuse a team that sees or does something else than the first one."""

@@ -21,7 +21,7 @@ from companion.mlagents.player import INVALID_EPISODES, METRIC, RAW_TERM, SUCCES
 from companion.worlds._fleet import Fleet, PlayerError, Restarts, Statistics, Told, check_players
 from companion.worlds._slots import BehaviorShape, idle_choices
 from companion.worlds._step import Episodes, Step
-from companion.worlds._unity_worker import ANY_BEHAVIOR, PlayerSettings
+from companion.worlds._unity_worker import ANY_BEHAVIOR, PlayerSettings, base_name
 
 __all__ = [
     "BehaviorWorld",
@@ -131,6 +131,8 @@ class UnityWorlds:
         self._seats = _seats(self._fleet)
         self._worlds = {name: BehaviorWorld(self, seat) for name, seat in self._seats.items()}
         self._take_in(self._fleet.first())
+        for name in rows.keys() - {ANY_BEHAVIOR}:
+            self._require(name)
 
     @property
     def behaviors(self) -> tuple[str, ...]:
@@ -138,14 +140,15 @@ class UnityWorlds:
         return tuple(self._worlds)
 
     def __getitem__(self, behavior: str) -> "BehaviorWorld":
-        """The world of one behaviour.
+        """The world of one behaviour, with or without its team.
 
         Raises:
             ValueError: if there is none of that name; lists the choices.
         """
-        if behavior not in self._worlds:
+        fitting = [name for name in self._worlds if behavior in (name, base_name(name))]
+        if len(fitting) != 1:
             raise ValueError(f"no behaviour '{behavior}'; choose from {', '.join(self._worlds)}")
-        return self._worlds[behavior]
+        return self._worlds[fitting[0]]
 
     def set_parameters(self, parameters: Mapping[str, Parameter]) -> None:
         """Send environment parameters to every player along with its next message; at any time, from any thread."""
@@ -256,6 +259,14 @@ class UnityWorlds:
             # Statistics don't say of which behaviour they are: they count where only one had ends.
             if np.count_nonzero(ended) == 1:
                 seats[int(np.argmax(ended))].note(number, part.statistics)
+
+    def _require(self, behavior: str) -> None:
+        """Refuse copies for a behaviour that isn't there."""
+        try:
+            self[behavior]
+        except ValueError:
+            self.close()
+            raise
 
     def _remove_logs(self) -> None:
         if self._temporary_logs is not None:
