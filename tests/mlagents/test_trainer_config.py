@@ -3,6 +3,7 @@
 Expected values are those of mlagents 1.1.0 for the same text (`RunOptions.from_dict`).
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -413,3 +414,11 @@ def test_what_cannot_be_done_is_refused_by_name_and_line(case: str) -> None:
 )
 def test_the_two_kinds_of_file_are_told_apart(text: str, expected: Any) -> None:
     assert is_trainer_config(parse(text, Path("x.yaml"))) is expected
+
+
+def test_the_example_of_the_page_is_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "mlagents_learn.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    found = config(example)
+    assert [lesson.name for lesson in found.parameters["wall_height"]] == ["Low", "High"]
+    assert found.parameters["wall_height"][0].completion == Completion("Jump", "reward", 100, True, 0.8, False)
