@@ -9,15 +9,24 @@ import tyro
 from companion.tasks import Task
 
 
-def _number(metavar: str, read: Callable[[str], Any], default: str) -> tyro.constructors.PrimitiveConstructorSpec[Any]:
-    """A flag with one number; `default` is what the help says where the flag's default is None."""
+def _word(metavar: str, read: Callable[[str], Any], default: str) -> tyro.constructors.PrimitiveConstructorSpec[Any]:
+    """A flag with one word; `default` is what the help says where the flag's default is None."""
     return tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar=metavar,
         instance_from_str=lambda words: read(words[0]),
-        is_instance=lambda value: value is None or isinstance(value, int | float),
+        is_instance=lambda value: value is None or isinstance(value, int | float | str),
         str_from_instance=lambda value: [default if value is None else str(value)],
     )
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(word: str) -> str:
+        if word not in choices:
+            raise ValueError(f"'{word}' is none of {', '.join(choices)}")
+        return word
+
+    return read
 
 
 def _whole(low: int, high: float = math.inf) -> Callable[[str], int]:
@@ -35,15 +44,17 @@ def _whole(low: int, high: float = math.inf) -> Callable[[str], int]:
     return read
 
 
-Count = Annotated[int, _number("N", _whole(1), "")]
-ConfiguredCount = Annotated[int | None, _number("N", _whole(1), "as configured")]
-Seed = Annotated[int, _number("SEED", _whole(0, 2**31 - 1), "")]
-ConfiguredEpisodes = Annotated[int | None, _number("N", _whole(1), "500, or 100 in gymnasium")]
-TestedEpisodes = Annotated[int | None, _number("N", _whole(1), "1000, or 100 in gymnasium")]
-JudgingCopies = Annotated[int | None, _number("N", _whole(1), "256, or 16 in gymnasium")]
-ConfiguredSeed = Annotated[int | None, _number("SEED", _whole(0, 2**31 - 1), "as configured")]
-Port = Annotated[int, _number("PORT", _whole(1, 65535), "")]
-ConfiguredPort = Annotated[int | None, _number("PORT", _whole(1, 65535), "5005, or 5004 for an Editor")]
+Count = Annotated[int, _word("N", _whole(1), "")]
+ConfiguredCount = Annotated[int | None, _word("N", _whole(1), "as configured")]
+Seed = Annotated[int, _word("SEED", _whole(0, 2**31 - 1), "")]
+ConfiguredEpisodes = Annotated[int | None, _word("N", _whole(1), "500, or 100 in gymnasium")]
+TestedEpisodes = Annotated[int | None, _word("N", _whole(1), "1000, or 100 in gymnasium")]
+JudgingCopies = Annotated[int | None, _word("N", _whole(1), "256, or 16 in gymnasium")]
+ConfiguredSeed = Annotated[int | None, _word("SEED", _whole(0, 2**31 - 1), "as configured")]
+Port = Annotated[int, _word("PORT", _whole(1, 65535), "")]
+ConfiguredDevice = Annotated[str | None, _word("{cpu,cuda,auto}", _one_of("cpu", "cuda", "auto"), "as configured")]
+ConfiguredTrainer = Annotated[str | None, _word("NAME", str, "ppo, or the resumed run's")]
+ConfiguredPort = Annotated[int | None, _word("PORT", _whole(1, 65535), "5005, or 5004 for an Editor")]
 Settings = Annotated[
     tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE", help_behavior_hint=""), tyro.conf.UseAppendAction
 ]

@@ -269,7 +269,8 @@ def picks_motions(task: Task, choice: ActionChoice, kinds: Collection[str], trai
     if kind not in kinds:
         raise ValueError(f"trainer {trainer} can't learn {kind} actions, only {' and '.join(sorted(kinds))} ones")
     if discrete and not task.motions:
-        task.motion_table()  # says so
+        why = "--actions discrete picks" if choice == "discrete" else f"trainer {trainer} picks"
+        raise ValueError(f"{why} among a task's motions, and task '{task.name}' has none")
     return discrete
 
 

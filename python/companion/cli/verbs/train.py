@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -19,9 +19,11 @@ from companion.cli._evaluation import Evaluation, Observed, Policy, Request
 from companion.cli._files import check_writable, write_whole
 from companion.cli._flags import (
     ConfiguredCount,
+    ConfiguredDevice,
     ConfiguredEpisodes,
     ConfiguredPort,
     ConfiguredSeed,
+    ConfiguredTrainer,
     Count,
     Settings,
     perturbations,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from trainers.common.actions import ActionKind
 
 INTERRUPTED = 130
+DEFAULT_TRAINER = "ppo"
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Arguments:
 
     task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK")]
     """What to learn: a robot's task, see `companion tasks`, or a gymnasium environment, as gym:Pendulum-v1."""
-    trainer: str = "ppo"
+    trainer: ConfiguredTrainer = None
     """The learning algorithm, a file under trainers/."""
     recipe: Annotated[str | None, tyro.conf.arg(metavar="RECIPE")] = None
     """What is rewarded: a name under reward_configs/TASK/ or a YAML file; `full` if not given."""
@@ -73,8 +76,8 @@ class Arguments:
     """Copies of the task stepped together."""
     seed: ConfiguredSeed = None
     """Of networks, noise and worlds."""
-    device: Annotated[Literal["cpu", "cuda", "auto"] | None, tyro.conf.arg(metavar="{cpu,cuda,auto}")] = None
-    """Where the networks learn; auto is the GPU where there is one. As configured (cpu) if not given."""
+    device: ConfiguredDevice = None
+    """Where the networks learn; auto is the GPU where there is one."""
     actions: ActionChoice = "auto"
     """Of a robot's task: continuous, or discrete, picking one of its motions; auto: continuous if the trainer can."""
     world: WorldKind = "embedded"
@@ -152,11 +155,11 @@ def make_plan(arguments: Arguments) -> Plan:
     directory = arguments.run_dir or Path("runs", f"{file_name(name)}-{datetime.now():%Y%m%d-%H%M%S}")
     goes_on = _goes_on(directory, arguments)
     old = _run_directory.read_record(directory) if goes_on else None
-    trainer = _trainer(arguments.trainer)
+    trainer = _trainer(arguments.trainer or (old.trainer if old else DEFAULT_TRAINER))
     problem = _problem(arguments, trainer, directory, old)
     record = RunRecord(
         task=problem.name,
-        trainer=arguments.trainer,
+        trainer=_name(trainer),
         recipe=problem.recipe.name if problem.recipe else "",
         recipe_hash=problem.recipe.hash if problem.recipe else "",
         world=problem.kind,
@@ -197,13 +200,13 @@ def _problem(arguments: Arguments, trainer: ModuleType, directory: Path, old: Ru
     if arguments.task.startswith(GYM):
         settings = gym_settings(arguments.set) or (old.set if old else {})
         problem = GymTask.open(arguments.task.removeprefix(GYM), settings)
-        problem.action_space.require(_learnable(trainer), arguments.trainer)
+        problem.action_space.require(_learnable(trainer), _name(trainer))
         return problem
     task = tasks.load(arguments.task)
     choice = old.actions if old is not None and arguments.actions == "auto" else arguments.actions
     return RobotTask(
         task=task,
-        discrete=picks_motions(task, choice, _learnable(trainer), arguments.trainer),
+        discrete=picks_motions(task, choice, _learnable(trainer), _name(trainer)),
         set=perturbations(task, arguments.set) or (old.set if old else {}),
         recipe=_recipe(task, arguments, directory, old),
         kind=arguments.world,
@@ -215,7 +218,12 @@ def _problem(arguments: Arguments, trainer: ModuleType, directory: Path, old: Ru
 
 def _learnable(trainer: ModuleType) -> "frozenset[ActionKind]":
     """The kinds of actions that a trainer learns."""
-    return getattr(trainer, "ACTIONS", frozenset({"continuous"}))
+    return trainer.ACTIONS
+
+
+def _name(trainer: ModuleType) -> str:
+    """As on the command line."""
+    return trainer.__name__.rpartition(".")[2]
 
 
 def _commits(old: RunRecord | None) -> str:
@@ -262,18 +270,22 @@ def _trainer(name: str) -> ModuleType:
 
 def _config(trainer: ModuleType, arguments: Arguments, recipe: Recipe | None, resumed: Path | None) -> Any:
     """The trainer's settings, from the lowest rank to the highest."""
+    from trainers.common.device import torch_device
+
     if resumed is not None:
         base = _settings.from_mapping(_run_directory.read_config(resumed), str(resumed / _run_directory.CONFIG))
     elif recipe is not None:
-        block: Mapping[str, Any] = recipe.training.get(arguments.trainer, {})
-        base = _settings.from_mapping(block, f"recipe '{recipe.name}', training: {arguments.trainer}")
+        block: Mapping[str, Any] = recipe.training.get(_name(trainer), {})
+        base = _settings.from_mapping(block, f"recipe '{recipe.name}', training: {_name(trainer)}")
     else:
         base = _settings.from_mapping({}, "")
     file = [] if arguments.config is None else [_settings.from_file(arguments.config)]
     flags = _settings.from_flags(
         steps=arguments.steps, copies=arguments.copies, seed=arguments.seed, device=arguments.device
     )
-    return _settings.resolve(trainer.Config, [base, *file, flags])
+    config = _settings.resolve(trainer.Config, [base, *file, flags])
+    torch_device(config.device)  # refuses one that is not there, before anything is written
+    return config
 
 
 def _check_same(directory: Path, old: RunRecord, new: RunRecord) -> None:
