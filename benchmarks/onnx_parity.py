@@ -22,9 +22,9 @@ from companion.cli import _run_directory
 from companion.cli._export import as_function
 from companion.deploy.actor import OnnxActor
 from companion.policy_card import PolicyCard
+from trainers import ppo
 from trainers.common import checkpoint
-from trainers.common.networks import Actor, mlp
-from trainers.common.normaliser import Normaliser
+from trainers.common.actions import ActionSpace
 
 
 def trained_actor(run: Path, observations: int, actions: int) -> torch.nn.Module:
@@ -37,10 +37,7 @@ def trained_actor(run: Path, observations: int, actions: int) -> torch.nn.Module
     if saved is None or "learner" not in saved["trainer"]:
         raise ValueError(f"{run} holds no checkpoint of PPO")
     learner = saved["trainer"]["learner"]
-    config = learner["config"]
-    body = mlp((observations, *config["hidden_sizes"], actions), config["activation"], last_gain=1.0)
-    normaliser = Normaliser(observations, clip=config["observation_clip"])
-    actor = Actor(body, normaliser, actions, config["initial_std"])
+    actor, _ = ppo.networks(observations, ActionSpace(actions), ppo.config_from(learner["config"]))
     actor.load_state_dict(learner["actor"])
     return actor.eval()
 

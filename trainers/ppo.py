@@ -1,28 +1,41 @@
-"""Proximal policy optimisation (Schulman et al. 2017): clipped surrogate, or KL penalty with adaptive β."""
+"""Proximal policy optimisation (Schulman et al. 2017): clipped surrogate, or KL penalty with adaptive β.
+
+Policies with and without a memory go the same way: one without learns from sequences of a single decision.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainers.common import checkpoint
+from trainers.common import checkpoint, training
+from trainers.common.actions import ActionKind, ActionSpace
 from trainers.common.config import Between, Count, Fraction, NotNegative, Positive, check
 from trainers.common.config import config_from as _config_from
-from trainers.common.distributions import gaussian_entropy, gaussian_kl, gaussian_log_density, log_probability
+from trainers.common.device import Device, torch_device
+from trainers.common.distributions import Distribution, world_action
 from trainers.common.episodes import EpisodeStatistics
-from trainers.common.networks import Activation, Actor, Critic, mlp
+from trainers.common.memory import Memory
+from trainers.common.networks import Activation, Body, Critic, mlp
 from trainers.common.normaliser import Normaliser
+from trainers.common.policies import Policy, RecurrentPolicy
+from trainers.common.recurrent import LstmBody
 from trainers.common.returns import generalised_advantages, next_values
-from trainers.common.rollout import Rollout
+from trainers.common.rollout import Rollout, sequences
 from trainers.common.run import Run
-from trainers.common.vec_env import VecEnv
+from trainers.common.vec_env import Step, VecEnv
+
+ACTIONS: frozenset[ActionKind] = frozenset({"continuous", "discrete", "hybrid"})
+"""What it can learn."""
+
+WholeNumber = Annotated[int, Between(0)]
 
 
 @dataclass(frozen=True)
@@ -35,10 +48,16 @@ class Config:
     """Copies of the task that are stepped together."""
     rollout_steps: Count = 32
     """Decisions per copy between two updates."""
+    buffer_size: WholeNumber = 0
+    """Transitions of all copies together between two updates; where set, `rollout_steps` follows from it."""
+    time_horizon: WholeNumber = 0
+    """Decisions after which an advantage takes V of the state there for all that follows; 0 uses the whole rollout."""
     epochs: Count = 5
     """Passes over a rollout per update."""
     minibatches: Count = 4
     """Parts that a rollout is split into, one gradient step each."""
+    batch_size: WholeNumber = 0
+    """Transitions of a gradient step; where set, `minibatches` follows from it."""
     learning_rate: Positive = 1e-3
     """Of Adam; where the schedule starts."""
     schedule: Literal["constant", "linear", "adaptive"] = "adaptive"
@@ -47,10 +66,16 @@ class Config:
     """γ per decision."""
     gae_lambda: Fraction = 0.95
     """λ of the advantages: 0 is the TD error, 1 the Monte-Carlo return less the value."""
+    normalise_advantages: bool = True
+    """Bring them to zero mean and unit variance over a rollout."""
     objective: Literal["clip", "kl"] = "clip"
     """Clipped surrogate, or KL penalty with adaptive β."""
     clip: Positive = 0.2
     """ε: how far the importance ratio counts, as a distance from 1."""
+    clip_schedule: Literal["constant", "linear"] = "constant"
+    """ε over time: kept, or brought to `final_clip` at the last step."""
+    final_clip: NotNegative = 0.1
+    """Where a linear ε ends."""
     initial_beta: Positive = 1.0
     """β of the KL penalty at the start; it doubles or halves to keep the KL of an update near `target_kl`."""
     target_kl: Positive = 0.015
@@ -59,16 +84,28 @@ class Config:
     """An update ends early once a gradient step finds this KL, in nats; 0 never stops."""
     value_coefficient: NotNegative = 1.0
     """c_v: weight of the value loss, which is in units of the returns' variance."""
+    value_clip: NotNegative = 0.0
+    """How far a value may move from what it was before the update, in standard deviations of the returns; 0 is free."""
     entropy_coefficient: NotNegative = 0.002
     """c_reg: reward for the policy's entropy, in nats."""
-    max_grad_norm: Positive = 1.0
-    """The gradient of the whole loss is scaled down to this length."""
+    entropy_schedule: Literal["constant", "linear"] = "constant"
+    """c_reg over time: kept, or brought to 0 at the last step."""
+    max_grad_norm: NotNegative = 1.0
+    """The gradient of the whole loss is scaled down to this length; 0 leaves it."""
     hidden_sizes: tuple[Count, ...] = (128, 128)
     """Units of each hidden layer, in actor and critic alike."""
     activation: Activation = "elu"
     """Between the layers."""
     initial_std: Annotated[float, Between(0.02, 1.5)] = 0.6
-    """Exploration noise at the start, in action units."""
+    """Exploration noise of continuous actions at the start, in action units."""
+    recurrent: bool = False
+    """Give actor and critic a memory each: an LSTM behind the hidden layers, emptied where an episode begins."""
+    memory_size: Count = 64
+    """Of the hidden state of each LSTM; its cell has as many."""
+    sequence_length: Count = 16
+    """Decisions through which a recurrent policy learns from the past by backpropagation through time."""
+    normalise_observations: bool = True
+    """Bring them to zero mean and unit variance over all seen so far; False leaves them as they are, unclipped."""
     observation_clip: Positive = 5.0
     """Normalised observations are clipped to ± this, in standard deviations."""
     seed: Annotated[int, Between(0)] = 0
@@ -79,6 +116,8 @@ class Config:
     """Transitions between calls of the run's `evaluate`; 0 never calls it."""
     threads: Count = 2
     """CPU threads of an update, half for the actor and half for the critic; 1 and 2 give the same numbers."""
+    device: Device = "cpu"
+    """Where the networks live; `auto` is the GPU where there is one."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -90,10 +129,10 @@ def config_from(settings: Mapping[str, Any]) -> Config:
 
 
 def train(make_world: Callable[[int, int], VecEnv], config: Config, run: Run) -> nn.Module:
-    """The deterministic actor that PPO makes of a world: raw observations `[batch, n]` to actions in [-1, 1].
+    """The deterministic actor that PPO makes of a world: raw observations `[batch, n]` to actions `[batch, m]`.
 
-    Goes on from the run's checkpoint if there is one, and then gives the very numbers of a run never interrupted,
-    provided the world can tell its state.
+    It is a `Policy`, or a `RecurrentPolicy` that takes and gives its memory. Goes on from the run's checkpoint if there
+    is one, and then gives the very numbers of a run never interrupted, provided the world can tell its state.
 
     Raises:
         FloatingPointError: if the world or the learning gives something that is no finite number.
@@ -101,20 +140,23 @@ def train(make_world: Callable[[int, int], VecEnv], config: Config, run: Run) ->
     """
     torch.set_num_threads(max(1, config.threads // 2))
     with closing(make_world(config.copies, config.seed)) as world, closing(Learner(world, config)) as learner:
-        rollout = Rollout.empty(config.rollout_steps, world.num_envs, world.observation_size, world.action_size)
-        observation = _begin(world, learner, run)
+        rollout = learner.room(world)
+        observation = training.begin(world, learner, run, config.seed)
+        if world.get_state() is None:
+            learner.forget()  # its episodes begin anew, resumed or not
         run.progress.begin(learner.steps)
         while learner.steps < config.steps and not run.stop_requested:
             observation = collect(world, learner, rollout, observation)
             batch = advantages(rollout, learner)
             report = improve(learner, batch)
-            learner.look_back(rollout)
+            new_steps = learner.look_back(rollout)
             _log(run, learner, report)
-            _evaluate_when_due(run, learner, len(batch.advantage))
+            if training.passed(config.evaluation_interval, learner.steps, new_steps):
+                training.evaluate(run, learner.actor, learner.steps)
             if run.checkpoint_due(config.checkpoint_interval_s):
-                run.save(_state(world, learner))
-        run.save(_state(world, learner))
-        return learner.actor.eval()
+                run.save(training.state_of(world, learner))
+        run.save(training.state_of(world, learner))
+        return training.finished(learner.actor)
 
 
 # The losses, as in the papers
@@ -149,37 +191,97 @@ def value_loss(value: Tensor, target: Tensor) -> Tensor:
     return 0.5 * (value - target).square().mean()
 
 
+def clipped_value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: float) -> Tensor:
+    """L_v that gains nothing by moving a value further than `clip`: the worse of both errors.
+
+    ½ mean(max((V - V_target)², (V_old + clamp(V - V_old, ±clip) - V_target)²)), as in OpenAI baselines' ppo2.
+    """
+    near = old_value + (value - old_value).clamp(-clip, clip)
+    return 0.5 * torch.maximum((value - target).square(), (near - target).square()).mean()
+
+
+def linearly(start: float, end: float, progress: float) -> float:
+    """From start to end as progress goes from 0 to 1."""
+    return end + (start - end) * max(1.0 - progress, 0.0)
+
+
 # The learner
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The transitions of one rollout, `[rows, …]`, without the idle ones."""
+    """A rollout as sequences to learn from, or some of them; columns are `[sequences, length, …]`."""
 
     features: Tensor
     """Normalised observations."""
+    begins: Tensor
+    """Where an episode begins."""
+    active: Tensor | None
+    """Where there is a transition to learn from; elsewhere the other columns mean nothing. None for everywhere."""
+    mask: Tensor | None
+    """Choices that were open; None where all were."""
     action: Tensor
     """As drawn, before it was clipped for the world."""
-    mean: Tensor
-    """Of the policy that acted."""
+    outputs: Tensor
+    """Of the network of the policy that acted."""
     log_prob: Tensor
     """ln π(action) of the policy that acted."""
     advantage: Tensor
-    """Zero mean, unit variance over the batch."""
+    """Zero mean, unit variance over the rollout, unless the settings leave it."""
+    value: Tensor
+    """What the critic said, in its own units."""
     target: Tensor
     """Returns in the critic's own units."""
+    actor_memory: Memory
+    """Before each sequence, `[sequences, size]`, as it was when the actor acted."""
+    critic_memory: Memory
+    """The same of the critic."""
     old_log_std: Tensor
-    """Of the policy that acted, `[actions]`."""
+    """Of the policy that acted, `[continuous entries]`."""
     value_estimate: float
     """Mean value, in reward units."""
 
+    def of(self, chosen: Tensor) -> "Batch":
+        """Some of the sequences."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        columns = {name: column.index_select(0, chosen) for name, column in columns.items() if column is not None}
+        memories = {"actor_memory": self.actor_memory.at(chosen), "critic_memory": self.critic_memory.at(chosen)}
+        return replace(self, **columns, **memories)
+
+    def without_idle(self) -> "Batch":
+        """The sequences that hold a transition; where all are whole then, without a column that says so."""
+        assert self.active is not None
+        held = self.active.any(1)
+        batch = self if held.all() else self.of(held.nonzero().squeeze(1))
+        return replace(batch, active=None) if batch.active is None or batch.active.all() else batch
+
     def shuffled(self, parts: int, generator: torch.Generator) -> Iterator["Batch"]:
-        """The rows in a random order, in that many parts of (nearly) one size."""
-        order = torch.randperm(len(self.advantage), generator=generator)
-        names = ("features", "action", "mean", "log_prob", "advantage", "target")
-        columns = [getattr(self, name).index_select(0, order).tensor_split(parts) for name in names]
-        for part in zip(*columns, strict=True):
-            yield replace(self, **dict(zip(names, part, strict=True)))
+        """The sequences in a random order, in that many parts of (nearly) one size."""
+        count = len(self.features)
+        order = torch.randperm(count, generator=generator, device=generator.device)
+        for chosen in order.tensor_split(min(parts, count)):
+            yield self.of(chosen)
+
+    def rows(self, column: Tensor) -> Tensor:
+        """The transitions of a column, `[rows, …]`."""
+        return column.flatten(0, 1) if self.active is None else column[self.active]
+
+    def outputs_of(self, body: Body, memory: Memory) -> Tensor:
+        """What a network gives for each transition, `[rows, m]`."""
+        features, begins = self.features.transpose(0, 1), self.begins.transpose(0, 1)
+        idle = None if self.active is None else ~self.active.transpose(0, 1)
+        outputs, _ = body.unroll(features, memory, begins, idle)
+        return self.rows(outputs.transpose(0, 1))
+
+    def distribution(self, space: ActionSpace, outputs: Tensor, log_std: Tensor) -> Distribution:
+        """Over the actions of each transition, where a network gives these outputs `[rows, m]`."""
+        return Distribution(space, outputs, log_std, None if self.mask is None else self.rows(self.mask))
+
+
+_COLUMNS = (
+    *("features", "begins", "active", "mask", "action", "outputs"),
+    *("log_prob", "advantage", "value", "target"),
+)
 
 
 @dataclass
@@ -205,25 +307,44 @@ class Learner:
 
     def __init__(self, world: VecEnv, config: Config) -> None:
         torch.manual_seed(config.seed)
-        observations, actions = world.observation_size, world.action_size
-        inputs = (observations, *config.hidden_sizes)
         self.config = config
-        self.actor = Actor(
-            mlp((*inputs, actions), config.activation, last_gain=0.01),
-            Normaliser(observations, clip=config.observation_clip),
-            actions,
-            config.initial_std,
-        )
-        self.critic = Critic(mlp((*inputs, 1), config.activation, last_gain=1.0))
+        self.copies = world.num_envs
+        self.device = torch_device(config.device)
+        self.space = ActionSpace.of(world)
+        self.space.require(ACTIONS, "ppo")
+        actor, critic = networks(world.observation_size, self.space, config)
+        self.actor, self.critic = actor.to(self.device), critic.to(self.device)
+        self.actor_body = cast(Body, actor.body)
         self.parameters = [*self.actor.parameters(), *self.critic.parameters()]
         self.optimiser = torch.optim.Adam(self.parameters, lr=config.learning_rate, eps=1e-5, fused=True)
-        self.generator = torch.Generator().manual_seed(config.seed)
+        self.generator = torch.Generator(self.device).manual_seed(config.seed)
         self.episodes = EpisodeStatistics()
         self.learning_rate = config.learning_rate
+        self.clip = config.clip
+        self.entropy_coefficient = config.entropy_coefficient
         self.beta = config.initial_beta
         self.steps = 0
         self.updates = 0
-        self._beside = ThreadPoolExecutor(1) if config.threads > 1 else None
+        self.forget()
+        beside = config.threads > 1 and self.device.type == "cpu"
+        self._beside = ThreadPoolExecutor(1) if beside else None
+
+    def forget(self) -> None:
+        """Empty the memories of actor and critic: every copy begins an episode."""
+        self.actor_memory = Memory.empty(self.copies, self.actor_body.memory, self.device)
+        self.critic_memory = Memory.empty(self.copies, self.critic.body.memory, self.device)
+
+    def room(self, world: VecEnv) -> Rollout:
+        """An empty rollout of the size that the settings ask for."""
+        config = self.config
+        steps = math.ceil(config.buffer_size / self.copies) or config.rollout_steps
+        return Rollout.empty(steps, self.copies, world.observation_size, self.space, self.device)
+
+    def parts(self, batch: Batch) -> int:
+        """How many gradient steps an epoch has."""
+        count, length = batch.features.shape[:2]
+        together = self.config.batch_size // length
+        return math.ceil(count / max(together, 1)) if self.config.batch_size else self.config.minibatches
 
     def where(self) -> str:
         """The moment of training, for error messages."""
@@ -235,15 +356,27 @@ class Learner:
             return work
         return self._beside.submit(work).result
 
-    def look_back(self, rollout: Rollout) -> None:
-        """Count a rollout that was learned from, and let the normaliser see it.
+    def look_back(self, rollout: Rollout) -> int:
+        """Count a rollout that was learned from, and let the normaliser see it; its number of transitions.
 
         The normaliser learns after the update, so that the stored policy is the one that acted.
         """
         if self.updates > 0:
             self.actor.normaliser.update(rollout.observation[:-1][rollout.active])
+        new_steps = int(rollout.active.sum())
         self.updates += 1
-        self.steps += int(rollout.active.sum())
+        self.steps += new_steps
+        return new_steps
+
+    def follow_schedules(self) -> None:
+        """Set what changes from the first step to the last to this moment's value."""
+        config, progress = self.config, self.steps / self.config.steps
+        if config.schedule == "linear":
+            self.set_learning_rate(linearly(config.learning_rate, 0.0, progress))
+        if config.clip_schedule == "linear":
+            self.clip = linearly(config.clip, config.final_clip, progress)
+        if config.entropy_schedule == "linear":
+            self.entropy_coefficient = linearly(config.entropy_coefficient, 0.0, progress)
 
     def set_learning_rate(self, rate: float) -> None:
         """Use this rate from the next gradient step on."""
@@ -254,12 +387,13 @@ class Learner:
     def get_state(self) -> dict[str, Any]:
         """All that `set_state` needs to go on from here."""
         return {
-            "config": _plain(self.config),
+            "config": training.plain(self.config),
             "actor": self.actor.state_dict(),
             "critic": self.critic.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
             "episodes": self.episodes.get_state(),
+            "memories": [list(self.actor_memory), list(self.critic_memory)],
             "learning_rate": self.learning_rate,
             "beta": self.beta,
             "steps": self.steps,
@@ -268,15 +402,20 @@ class Learner:
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved state; CheckpointError if it was made with other settings or for another world."""
-        checkpoint.require_same(state["config"], _plain(self.config), free=_MAY_CHANGE)
+        saved = {**training.plain(Config()), **state["config"]}
+        checkpoint.require_same(saved, training.plain(self.config), free=training.MAY_CHANGE)
         try:
             self.actor.load_state_dict(state["actor"])
             self.critic.load_state_dict(state["critic"])
         except RuntimeError as error:
             raise checkpoint.CheckpointError(f"the checkpoint is of another task or robot: {error}") from error
         self.optimiser.load_state_dict(state["optimiser"])
-        self.generator.set_state(state["generator"])
+        if self.generator.get_state().shape == state["generator"].shape:  # else it was saved on another device
+            self.generator.set_state(state["generator"])
         self.episodes.set_state(state["episodes"])
+        if "memories" in state:
+            memories = [Memory(*(part.to(self.device) for part in memory)) for memory in state["memories"]]
+            self.actor_memory, self.critic_memory = memories
         self.set_learning_rate(state["learning_rate"])
         self.beta, self.steps, self.updates = state["beta"], state["steps"], state["updates"]
 
@@ -286,12 +425,18 @@ class Learner:
             self._beside.shutdown()
 
 
-_MAY_CHANGE = frozenset({"steps", "threads", "checkpoint_interval_s", "evaluation_interval"})
-"""Settings that a resumed run may have changed: how long, how often, on how many cores."""
-
-
-def _plain(config: Config) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items()}
+def networks(observations: int, space: ActionSpace, config: Config) -> tuple[Policy | RecurrentPolicy, Critic]:
+    """Actor and critic, which share nothing but the normaliser, which is the actor's."""
+    normaliser = Normaliser(observations, clip=config.observation_clip, learns=config.normalise_observations)
+    sizes, activation = (observations, *config.hidden_sizes), config.activation
+    if config.recurrent:
+        size = config.memory_size
+        body = LstmBody(sizes, size, space.outputs, activation=activation, last_gain=0.01)
+        critic = Critic(LstmBody(sizes, size, 1, activation=activation, last_gain=1.0))
+        return RecurrentPolicy(body, normaliser, space, config.initial_std), critic
+    body = mlp((*sizes, space.outputs), activation, last_gain=0.01)
+    critic = Critic(mlp((*sizes, 1), activation, last_gain=1.0))
+    return Policy(body, normaliser, space, config.initial_std), critic
 
 
 # The four phases of an update
@@ -300,22 +445,34 @@ def _plain(config: Config) -> dict[str, Any]:
 @torch.no_grad()
 def collect(world: VecEnv, learner: Learner, rollout: Rollout, observation: NDArray[np.float32]) -> NDArray[np.float32]:
     """Fill the rollout with the policy's own experience; the observation to go on from."""
-    actor, std = learner.actor, learner.actor.log_std.exp()
-    rollout.begin(learner.generator)
-    rollout.observation[0] = torch.from_numpy(observation)
-    for t in range(len(rollout.reward)):
-        mean = rollout.mean[t].copy_(actor.body(actor.normaliser(rollout.observation[t])))
-        action = torch.addcmul(mean, rollout.noise[t], std).clamp_(-1.0, 1.0)
-        step = world.step(action.numpy())
+    actor, memory = learner.actor, learner.actor_memory
+    rollout.begin(observation)
+    for t in range(rollout.steps):
+        outputs, remembered = learner.actor_body.step(actor.normaliser(rollout.observation[t]), memory)
+        action = actor.given(outputs, rollout.open_choices(t, world.action_mask)).sample(learner.generator)
+        given = world_action(action, learner.space)
+        step = world.step(given.cpu().numpy())
+        rollout.acted(t, _as_drawn(action, given, step), outputs, memory)
         rollout.record(t, step)
+        if learner.actor_body.memory:
+            memory = remembered.where(rollout.active[t], memory).forgotten(rollout.ended[t])
         learner.episodes.add(step.episodes)
         observation = step.observation
+    learner.actor_memory = memory
     return observation
+
+
+def _as_drawn(action: Tensor, given: Tensor, step: Step) -> Tensor:
+    """The actions to learn from: those just drawn, but as the world took it where that was an earlier one."""
+    if step.taken is None:
+        return action
+    taken = torch.from_numpy(step.taken).to(action.device)
+    return torch.where((taken == given).all(-1, keepdim=True), action, taken)
 
 
 @torch.no_grad()
 def advantages(rollout: Rollout, learner: Learner) -> Batch:
-    """The rollout as rows to learn from: GAE(λ), returns in the critic's units, idle rows left out."""
+    """The rollout as sequences to learn from: GAE(λ), returns in the critic's units, idle rows left out."""
     config, actor, critic = learner.config, learner.actor, learner.critic
     rollout.set_idle_rows_aside()
     rollout.require_finite(learner.where())
@@ -326,34 +483,55 @@ def advantages(rollout: Rollout, learner: Learner) -> Batch:
         # Before the first update the policy hardly looks at its input, so it stays the policy that acted.
         actor.normaliser.update(rollout.observation[:-1][active])
     features = actor.normaliser(rollout.observation)
-    value = critic(features)
-    final_value = rollout.final_values(lambda final: critic(actor.normaliser(final)))
-    following = next_values(value, final_value, rollout.terminated, rollout.truncated)
-    delta = rollout.reward + config.discount * following - value[:-1]
-    same_episode = ~(rollout.terminated | rollout.truncated)
-    same_episode[:-1] &= active[1:]
-    advantage = generalised_advantages(delta, same_episode, config.discount * config.gae_lambda)
-    returns = (advantage + value[:-1])[active]
-    critic.rescale(returns)
-    log_std = actor.log_std.detach().clone()
-    return Batch(
-        features=features[:-1][active],
-        action=(rollout.mean + rollout.noise * log_std.exp())[active],
-        mean=rollout.mean[active],
-        log_prob=gaussian_log_density(rollout.noise, log_std)[active],
-        advantage=_standardised(advantage[active]),
-        target=critic.returns(returns.unsqueeze(-1)).squeeze(-1),
-        old_log_std=log_std,
-        value_estimate=float(value[:-1][active].mean()),
+    judgement = judge(rollout, learner, features)
+    advantage = _advantage(rollout, judgement, config)
+    returns = advantage + judgement.value[:-1]
+    critic.rescale(returns[active])
+    columns = {
+        "features": features[:-1],
+        "advantage": standardised(advantage, active) if config.normalise_advantages else advantage,
+        "value": critic.returns(judgement.value[:-1].unsqueeze(-1)).squeeze(-1),
+        "target": critic.returns(returns.unsqueeze(-1)).squeeze(-1),
+    }
+    return _batch(rollout, learner, columns, judgement)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the critic thinks of a rollout, in reward units."""
+
+    value: Tensor
+    """V of the observations, `[steps + 1, copies]`."""
+    final_value: Tensor
+    """V of the true last observation where an episode was cut off, `[steps, copies]`."""
+    memory: Memory
+    """Before each observation, `[steps, copies, size]`."""
+
+
+def judge(rollout: Rollout, learner: Learner, features: Tensor) -> Judgement:
+    """Let the critic see a rollout, with the memory it has of what came before."""
+    actor, critic, memory = learner.actor, learner.critic, learner.critic_memory
+    idle = None if rollout.active.all() else ~rollout.active
+    outputs, trace = critic.body.unroll(features[:-1], memory, rollout.begins, idle)
+    learner.critic_memory = trace.at(-1).forgotten(rollout.ended[-1])
+    last, _ = critic.body.step(features[-1], learner.critic_memory)
+
+    def value_of(observation: Tensor, steps: Tensor, copies: Tensor) -> Tensor:
+        return critic.values(critic.body.step(actor.normaliser(observation), trace.at(steps, copies))[0])
+
+    return Judgement(
+        value=critic.values(torch.cat((outputs, last.unsqueeze(0)))),
+        final_value=rollout.final_values(value_of),
+        memory=Memory(*(torch.cat((first.unsqueeze(0), rest[:-1])) for first, rest in zip(memory, trace, strict=True))),
     )
 
 
 def improve(learner: Learner, batch: Batch) -> Report:
     """Several epochs of gradient steps on L = L_π + c_v L_v + c_reg L_reg; ends early once the KL exceeds `stop_kl`."""
     config, report = learner.config, Report(value_estimate=batch.value_estimate)
-    if config.schedule == "linear":
-        learner.set_learning_rate(config.learning_rate * max(1 - learner.steps / config.steps, 1e-6))
-    for part in (part for _ in range(config.epochs) for part in batch.shuffled(config.minibatches, learner.generator)):
+    learner.follow_schedules()
+    count = learner.parts(batch)
+    for part in (part for _ in range(config.epochs) for part in batch.shuffled(count, learner.generator)):
         _descend(learner, part, report)
         if 0 < config.stop_kl < report.last_kl:
             break
@@ -372,17 +550,18 @@ def _descend(learner: Learner, part: Batch, report: Report) -> None:
     config, actor = learner.config, learner.actor
     learner.optimiser.zero_grad()
     critic_loss = learner.beside(lambda: _value_gradient(learner, part))
-    mean = actor.body(part.features)
-    ratio = (log_probability(part.action, mean, actor.log_std) - part.log_prob).exp()
-    kl = gaussian_kl(part.mean, part.old_log_std, mean, actor.log_std)
+    policy = part.distribution(actor.space, part.outputs_of(learner.actor_body, part.actor_memory), actor.log_std)
+    old_policy = part.distribution(actor.space, part.rows(part.outputs), part.old_log_std)
+    ratio = (policy.log_probability(part.rows(part.action)) - part.rows(part.log_prob)).exp()
+    kl = policy.kl_from(old_policy)
     if config.objective == "clip":
-        policy_loss = clipped_surrogate(ratio, part.advantage, config.clip)
+        policy_loss = clipped_surrogate(ratio, part.rows(part.advantage), learner.clip)
     else:
-        policy_loss = kl_penalty(ratio, part.advantage, kl, learner.beta)
-    entropy = gaussian_entropy(actor.log_std)
-    (policy_loss - config.entropy_coefficient * entropy).backward()
+        policy_loss = kl_penalty(ratio, part.rows(part.advantage), kl, learner.beta)
+    entropy = policy.entropy().mean()
+    (policy_loss - learner.entropy_coefficient * entropy).backward()
     losses = float(policy_loss.detach()), float(critic_loss())
-    norm = float(nn.utils.clip_grad_norm_(learner.parameters, config.max_grad_norm))
+    norm = float(nn.utils.clip_grad_norm_(learner.parameters, config.max_grad_norm or math.inf))
     if not all(map(math.isfinite, (*losses, norm))):
         raise FloatingPointError(
             f"{learner.where()}: learning diverged (policy loss {losses[0]:g}, value loss {losses[1]:g}, gradient norm "
@@ -396,55 +575,76 @@ def _descend(learner: Learner, part: Batch, report: Report) -> None:
     report.entropy += float(entropy.detach())
     report.last_kl = float(kl.detach().mean())
     report.kl += report.last_kl
-    report.clipped += float(((ratio.detach() - 1).abs() > config.clip).float().mean())
+    report.clipped += float(((ratio.detach() - 1).abs() > learner.clip).float().mean())
 
 
 def _value_gradient(learner: Learner, part: Batch) -> Tensor:
-    loss = value_loss(learner.critic.body(part.features).squeeze(-1), part.target)
-    (learner.config.value_coefficient * loss).backward()
+    config = learner.config
+    value = part.outputs_of(learner.critic.body, part.critic_memory).squeeze(-1)
+    if config.value_clip:
+        loss = clipped_value_loss(value, part.rows(part.value), part.rows(part.target), config.value_clip)
+    else:
+        loss = value_loss(value, part.rows(part.target))
+    (config.value_coefficient * loss).backward()
     return loss.detach()
 
 
-def _standardised(advantage: Tensor) -> Tensor:
-    return (advantage - advantage.mean()) / (advantage.std(correction=0) + 1e-8)
+def _advantage(rollout: Rollout, judgement: Judgement, config: Config) -> Tensor:
+    """GAE(λ), `[steps, copies]`."""
+    following = next_values(judgement.value, judgement.final_value, rollout.terminated, rollout.truncated)
+    delta = rollout.reward + config.discount * following - judgement.value[:-1]
+    goes_on = ~rollout.ended
+    goes_on[:-1] &= rollout.active[1:]
+    if config.time_horizon:
+        goes_on[config.time_horizon - 1 :: config.time_horizon] = False
+    return generalised_advantages(delta, goes_on, config.discount * config.gae_lambda)
+
+
+def standardised(advantage: Tensor, active: Tensor) -> Tensor:
+    """To zero mean and unit variance over the active rows."""
+    learned_from = advantage[active]
+    return (advantage - learned_from.mean()) / (learned_from.std(correction=0) + 1e-8)
+
+
+def _batch(rollout: Rollout, learner: Learner, columns: dict[str, Tensor], judgement: Judgement) -> Batch:
+    """The rollout and what was computed from it, `[steps, copies, …]`, cut into sequences."""
+    config, log_std = learner.config, learner.actor.log_std.detach().clone()
+    length = min(config.sequence_length, rollout.steps) if config.recurrent else 1
+    mask = None if rollout.mask.all() else rollout.mask
+    policy = Distribution(learner.space, rollout.outputs, log_std, mask)
+    columns |= {"begins": rollout.begins, "active": rollout.active, "action": rollout.action}
+    columns |= {"outputs": rollout.outputs, "log_prob": policy.log_probability(rollout.action)}
+    remembered = [Memory(*map(torch.stack, zip(*rollout.memory, strict=True))), judgement.memory]
+    actor_memory, critic_memory = (Memory(*(part[::length].flatten(0, 1) for part in memory)) for memory in remembered)
+    batch = Batch(
+        **{name: sequences(column, length) for name, column in columns.items()},
+        mask=None if mask is None else sequences(mask, length),
+        actor_memory=actor_memory,
+        critic_memory=critic_memory,
+        old_log_std=log_std,
+        value_estimate=float(judgement.value[:-1][rollout.active].mean()),
+    )
+    return batch.without_idle()
 
 
 # What the run hears
 
 
-def _begin(world: VecEnv, learner: Learner, run: Run) -> NDArray[np.float32]:
-    """Restore the run's checkpoint or start anew, and save that; the observation to act on."""
-    state = run.load()
-    if state is None:
-        observation = world.reset(learner.config.seed)
-        run.save(_state(world, learner))
-        return observation
-    learner.set_state(state["learner"])
-    checkpoint.set_random_state(state["random"])
-    if state["world"] is None:
-        # The world can't tell its state: go on with other episodes than those already learned from.
-        return world.reset(learner.config.seed + learner.updates)
-    return world.set_state(state["world"])
-
-
-def _state(world: VecEnv, learner: Learner) -> dict[str, Any]:
-    return {"learner": learner.get_state(), "world": world.get_state(), "random": checkpoint.random_state()}
-
-
 def _log(run: Run, learner: Learner, report: Report) -> None:
     config, episodes = learner.config, learner.episodes
+    std = {"Policy/Std": float(learner.actor.log_std.detach().exp().mean())} if learner.space.continuous else {}
     scalars = {
         **episodes.means(),
         "Policy/Entropy": report.mean("entropy"),
         "Policy/Learning Rate": learner.learning_rate,
-        "Policy/Beta": config.entropy_coefficient,
-        "Policy/Epsilon": config.clip,
+        "Policy/Beta": learner.entropy_coefficient,
+        "Policy/Epsilon": learner.clip,
         "Policy/Extrinsic Value Estimate": report.value_estimate,
         "Policy/KL": report.mean("kl"),
         "Policy/KL Penalty": learner.beta if config.objective == "kl" else 0.0,
         "Policy/Clipped Share": report.mean("clipped"),
         "Policy/Gradient Steps": report.gradient_steps,
-        "Policy/Std": float(learner.actor.log_std.detach().exp().mean()),
+        **std,
         "Losses/Policy Loss": report.mean("policy_loss"),
         "Losses/Value Loss": report.mean("value_loss"),
         "Time/Elapsed": run.elapsed_s,
@@ -454,12 +654,3 @@ def _log(run: Run, learner: Learner, report: Report) -> None:
     run.progress.show(
         learner.steps, config.steps, success=episodes.recent_success, episode_return=episodes.recent_return
     )
-
-
-def _evaluate_when_due(run: Run, learner: Learner, new_steps: int) -> None:
-    interval = learner.config.evaluation_interval
-    if run.evaluate is None or interval == 0 or learner.steps // interval == (learner.steps - new_steps) // interval:
-        return
-    figures = run.evaluate(learner.actor.eval())
-    learner.actor.train()
-    run.log(learner.steps, {f"Evaluation/{name}": value for name, value in figures.items()})

@@ -1,8 +1,9 @@
+import pytest
 import torch
 from torch import nn
 
-from trainers.common.networks import LOG_STD_RANGE, Actor, Critic, FastElu, mlp
-from trainers.common.normaliser import Normaliser
+from trainers.common.memory import Memory
+from trainers.common.networks import Activation, Critic, FastElu, mlp
 
 
 def test_fast_elu_has_the_value_and_the_slope_of_torchs() -> None:
@@ -23,17 +24,10 @@ def test_rescaling_the_critic_changes_none_of_its_predictions() -> None:
     assert critic.returns.scale.item() < 0.02
 
 
-def test_the_deterministic_action_and_the_sample_stay_within_bounds() -> None:
-    actor = Actor(mlp((2, 4, 3), "tanh", last_gain=50.0), Normaliser(2), 3, initial_std=1.0)
-    observation = torch.randn(500, 2) * 100
-    for action in (actor(observation), actor.sample(observation)):
-        assert action.shape == (500, 3)
-        assert action.abs().max() == 1.0
-
-
-def test_exploration_noise_is_kept_in_its_range() -> None:
-    actor = Actor(mlp((2, 4, 2), "relu", last_gain=1.0), Normaliser(2), 2, initial_std=1.0)
-    with torch.no_grad():
-        actor.log_std.copy_(torch.tensor([-50.0, 50.0]))
-    actor.bound_log_std()
-    torch.testing.assert_close(actor.log_std.detach(), torch.tensor(LOG_STD_RANGE))
+@pytest.mark.parametrize("activation", ["elu", "tanh", "relu", "silu"])
+def test_a_network_without_a_memory_gives_the_same_by_steps_and_by_sequences(activation: Activation) -> None:
+    body, features = mlp((3, 8, 2), activation, last_gain=1.0), torch.randn(4, 5, 3)
+    memory = Memory.empty(5, body.memory)
+    outputs, trace = body.unroll(features, memory, torch.zeros(4, 5, dtype=torch.bool))
+    torch.testing.assert_close(outputs[2], body.step(features[2], memory)[0])
+    assert trace.at(-1).hidden.shape == (5, 0)

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.distributions import Independent, Normal, kl_divergence
 
 from tests.trainers.tiny_worlds import Bandit, Floats, HalfIdle, PointMass, TinyStep, TwoRooms
 from trainers import ppo
@@ -54,15 +53,17 @@ def test_value_loss_is_half_the_mean_square() -> None:
     assert ppo.value_loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0])).item() == 1.25
 
 
-def test_gaussian_figures_equal_torchs_distributions() -> None:
-    torch.manual_seed(0)
-    old_mean, mean, action = torch.randn(3, 5, 4)
-    old_log_std, log_std = torch.randn(2, 4) * 0.3
-    old = Independent(Normal(old_mean, old_log_std.exp()), 1)
-    new = Independent(Normal(mean, log_std.exp()), 1)
-    torch.testing.assert_close(ppo.log_probability(action, mean, log_std), new.log_prob(action))
-    torch.testing.assert_close(ppo.gaussian_entropy(log_std), new.entropy()[0])
-    torch.testing.assert_close(ppo.gaussian_kl(old_mean, old_log_std, mean, log_std), kl_divergence(old, new))
+def test_a_clipped_value_gains_nothing_by_moving_far() -> None:
+    value, old, target = torch.tensor([1.0, 1.0, 0.1]), torch.zeros(3), torch.tensor([2.0, -1.0, 2.0])
+    # near = 0.2, 0.2, 0.1: the worse of (1, 3.24), (4, 1.44), (3.61, 3.61)
+    loss = ppo.clipped_value_loss(value, old, target, clip=0.2)
+    assert loss.item() == pytest.approx(0.5 * (3.24 + 4.0 + 3.61) / 3)
+
+
+def test_a_linear_setting_goes_from_its_start_to_its_end() -> None:
+    assert [ppo.linearly(0.2, 0.1, progress) for progress in (0.0, 0.5, 1.0, 1.5)] == pytest.approx(
+        [0.2, 0.15, 0.1, 0.1]
+    )
 
 
 # What is learned from
@@ -70,7 +71,7 @@ def test_gaussian_figures_equal_torchs_distributions() -> None:
 
 def _collected(world: Any, config: Config) -> tuple[Learner, Rollout, ppo.Batch]:
     learner = Learner(world, config)
-    rollout = Rollout.empty(config.rollout_steps, world.num_envs, world.observation_size, world.action_size)
+    rollout = learner.room(world)
     ppo.collect(world, learner, rollout, world.reset(0))
     return learner, rollout, ppo.advantages(rollout, learner)
 
@@ -82,27 +83,29 @@ def test_the_ratio_is_taken_to_the_policy_that_acted() -> None:
     learner.look_back(rollout)
     ppo.collect(world, learner, rollout, rollout.observation[-1].numpy().copy())
     batch = ppo.advantages(rollout, learner)
-    now = ppo.log_probability(batch.action, learner.actor.body(batch.features), learner.actor.log_std)
-    torch.testing.assert_close(batch.log_prob, now, rtol=1e-4, atol=1e-4)
+    outputs = batch.outputs_of(learner.actor_body, batch.actor_memory)
+    policy = batch.distribution(learner.space, outputs, learner.actor.log_std)
+    now = policy.log_probability(batch.rows(batch.action))
+    torch.testing.assert_close(batch.rows(batch.log_prob), now, rtol=1e-4, atol=1e-4)
 
 
 def test_advantages_are_standard_and_targets_in_the_critics_units() -> None:
     _, _, batch = _collected(PointMass(8, 0), Config(**SMALL))
-    for column in (batch.advantage, batch.target):
+    for column in (batch.rows(batch.advantage), batch.rows(batch.target)):
         assert column.mean().item() == pytest.approx(0.0, abs=1e-5)
         assert column.std(correction=0).item() == pytest.approx(1.0, abs=1e-3)
 
 
 def test_idle_rows_are_left_out() -> None:
     _, rollout, batch = _collected(HalfIdle(8, 0), Config(**SMALL))
-    assert len(batch.advantage) == rollout.active.sum() == 4 * 16
+    assert len(batch.rows(batch.advantage)) == rollout.active.sum() == 4 * 16
     assert batch.advantage.isfinite().all()
 
 
 def test_every_row_is_used_once_per_epoch() -> None:
     _, _, batch = _collected(PointMass(7, 0), Config(**SMALL))
     parts = list(batch.shuffled(4, torch.Generator()))
-    assert [len(part.action) for part in parts] == [28, 28, 28, 28]
+    assert [len(part.rows(part.action)) for part in parts] == [28, 28, 28, 28]
     together = torch.cat([part.action for part in parts]).flatten()
     assert torch.equal(together.sort().values, batch.action.flatten().sort().values)
     assert not torch.equal(together, batch.action.flatten())

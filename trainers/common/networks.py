@@ -1,16 +1,17 @@
-"""The networks of the learners: plain MLPs, an actor with its own normaliser, a critic with its own scale."""
+"""The networks of the learners: plain MLPs, and a critic with its own scale."""
 
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
+from trainers.common.memory import Memory
 from trainers.common.normaliser import Normaliser
 
-Activation = Literal["elu", "tanh", "relu"]
+Activation = Literal["elu", "tanh", "relu", "silu"]
 
 LOG_STD_RANGE = (math.log(0.02), math.log(1.5))
 """Exploration noise stays within these; far beyond 1 nearly every action would be clipped."""
@@ -42,65 +43,96 @@ class FastElu(nn.ELU):
         return cast(Tensor, _EluInPlace.apply(input)) if torch.is_grad_enabled() else nn.functional.elu_(input)
 
 
-_ACTIVATIONS: dict[str, type[nn.Module]] = {"elu": FastElu, "tanh": nn.Tanh, "relu": nn.ReLU}
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "elu": FastElu,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+}
 
 
-def mlp(sizes: Sequence[int], activation: Activation, last_gain: float) -> nn.Sequential:
+class Body(Protocol):
+    """A network that may have a memory, of size 0 where it has none."""
+
+    memory: int
+
+    @property
+    def last(self) -> nn.Linear:
+        """The linear layer that gives the outputs."""
+        ...
+
+    def step(self, features: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """Outputs `[rows, m]` for features `[rows, n]` of one decision, and what is remembered then."""
+        ...
+
+    def unroll(
+        self, features: Tensor, memory: Memory, begins: Tensor, idle: Tensor | None = None
+    ) -> tuple[Tensor, Memory]:
+        """Outputs `[steps, rows, m]` for features `[steps, rows, n]`, and what was remembered after each step."""
+        ...
+
+
+class Mlp(nn.Sequential):
+    """A network without a memory."""
+
+    memory = 0
+
+    @property
+    def last(self) -> nn.Linear:
+        """The linear layer that gives the outputs."""
+        return cast(nn.Linear, self[-1])
+
+    def step(self, features: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """Outputs `[rows, m]` for features `[rows, n]`; the memory is that of size 0."""
+        return self(features), memory
+
+    def unroll(
+        self, features: Tensor, memory: Memory, begins: Tensor, idle: Tensor | None = None
+    ) -> tuple[Tensor, Memory]:
+        """Outputs `[steps, rows, m]` for features `[steps, rows, n]`; the rest is for networks that remember."""
+        outputs = self(features.flatten(0, 1))  # an activation in place would cost more on three dimensions
+        return outputs.unflatten(0, features.shape[:2]), memory.repeated(len(features))
+
+
+def mlp(sizes: Sequence[int], activation: Activation, last_gain: float) -> Mlp:
     """Linear layers of the given sizes with the activation between them, orthogonally initialised, biases zero."""
     layers: list[nn.Module] = []
     for index, (inputs, outputs) in enumerate(pairwise(sizes)):
         last = index == len(sizes) - 2
-        layers.append(_linear(inputs, outputs, last_gain if last else math.sqrt(2.0)))
+        layers.append(linear(inputs, outputs, last_gain if last else math.sqrt(2.0)))
         if not last:
             layers.append(_ACTIVATIONS[activation]())
-    return nn.Sequential(*layers)
+    return Mlp(*layers)
 
 
-def _linear(inputs: int, outputs: int, gain: float) -> nn.Linear:
+def activated(body: Mlp, activation: Activation) -> nn.Sequential:
+    """The same layers with the activation after the last one too."""
+    return nn.Sequential(*body, _ACTIVATIONS[activation]()) if len(body) else nn.Sequential()
+
+
+def linear(inputs: int, outputs: int, gain: float) -> nn.Linear:
+    """A linear layer, orthogonally initialised, its bias zero."""
     layer = nn.Linear(inputs, outputs)
     nn.init.orthogonal_(layer.weight, gain)
     nn.init.zeros_(layer.bias)
     return layer
 
 
-class Actor(nn.Module):
-    """A Gaussian policy: the mean is an MLP of the normalised observation, the log-std one number per action entry.
-
-    Calling it gives the deterministic action `[batch, actions]` in [-1, 1] for raw observations `[batch, size]`.
-    """
-
-    def __init__(self, body: nn.Sequential, normaliser: Normaliser, actions: int, initial_std: float) -> None:
-        super().__init__()
-        self.normaliser = normaliser
-        self.body = body
-        self.log_std = nn.Parameter(torch.full((actions,), math.log(initial_std)))
-
-    def forward(self, observation: Tensor) -> Tensor:
-        """The deterministic action, each entry in [-1, 1]."""
-        return self.body(self.normaliser(observation)).clamp(-1.0, 1.0)
-
-    def sample(self, observation: Tensor) -> Tensor:
-        """A random action of the policy as the world gets it, each entry in [-1, 1]."""
-        mean = self.body(self.normaliser(observation))
-        return (mean + self.log_std.exp() * torch.randn_like(mean)).clamp(-1.0, 1.0)
-
-    @torch.no_grad()
-    def bound_log_std(self) -> None:
-        """Bring the exploration noise back into its range."""
-        self.log_std.clamp_(*LOG_STD_RANGE)
-
-
 class Critic(nn.Module):
-    """The value of a normalised observation; the MLP predicts it in units of the returns' own running mean and std."""
+    """The value of a normalised observation; the body predicts it in units of the returns' own running mean and std."""
 
-    def __init__(self, body: nn.Sequential) -> None:
+    def __init__(self, body: Body) -> None:
         super().__init__()
         self.body = body
         self.returns = Normaliser(1, clip=math.inf, minimum_std=1e-6)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Values `[…]` in reward units, for normalised observations `[…, size]`."""
-        return self.returns.inverse(self.body(features)).squeeze(-1)
+        """Values `[…]` in reward units, for normalised observations `[…, size]`; of a critic without a memory."""
+        return self.values(cast(Mlp, self.body)(features))
+
+    def values(self, outputs: Tensor) -> Tensor:
+        """Values `[…]` in reward units, for outputs `[…, 1]` of the body."""
+        return self.returns.inverse(outputs).squeeze(-1)
 
     @torch.no_grad()
     def rescale(self, returns: Tensor) -> None:
@@ -108,8 +140,7 @@ class Critic(nn.Module):
 
         The last layer is rewritten for the new mean and std (Pop-Art, van Hasselt et al. 2016, eq. 9).
         """
-        last = self.body[-1]
-        assert isinstance(last, nn.Linear)
+        last = self.body.last
         old_shift, old_scale = self.returns.shift.clone(), self.returns.scale.clone()
         self.returns.update(returns.reshape(-1, 1))
         ratio = self.returns.scale / old_scale
