@@ -80,7 +80,7 @@ def test_the_best_answer_of_a_bandit_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("world", [DiscreteBandit, MixedBandit, MaskedBandit])
 def test_choices_are_learned_alone_beside_entries_and_under_masks(world: Any, tmp_path: Path) -> None:
-    actor = trained(sac, world, tmp_path, steps=6000, initial_temperature=0.1)
+    actor = trained(sac, world, tmp_path, steps=4000, learning_rate=1e-2, initial_temperature=0.1)
     judged = world(1000, 1)
     observation, mask = torch.from_numpy(judged.reset(1)), judged.action_mask
     open_choices = () if mask is None else (torch.from_numpy(mask),)
@@ -126,7 +126,7 @@ def test_the_entropy_is_steered_to_what_is_wanted(tmp_path: Path) -> None:
             step.reward[:] = 0.01 * step.reward
             return step
 
-    trained(sac, Indifferent, tmp_path, steps=6000, initial_temperature=0.01, target_entropy=0.0)
+    trained(sac, Indifferent, tmp_path, steps=3000, learning_rate=1e-2, initial_temperature=0.01, target_entropy=0.0)
     wanted = 0.0 + 0.2 * math.log(3) + 0.2 * math.log(2)
     assert figures(tmp_path)[-1]["Policy/Entropy"] == pytest.approx(wanted, abs=0.5)
 
