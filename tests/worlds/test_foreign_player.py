@@ -128,8 +128,8 @@ def test_a_player_of_several_behaviours_wants_to_be_told_which(player: Path, por
 
 
 def test_a_behaviour_that_is_not_there_is_told_with_those_that_are(player: Path, port: int, tmp_path: Path) -> None:
-    settings = {**arguments(port, tmp_path), "timeout_s": 2.0}
-    with pytest.raises(PlayerError, match=r"no agent of Walker showed up in 2 s; .*behaviours Runner\?team=0, Talker"):
+    settings = {**arguments(port, tmp_path), "timeout_s": 6.0}
+    with pytest.raises(PlayerError, match=r"no agent of Walker showed up in 6 s; .*behaviours Runner\?team=0, Talker"):
         UnityWorld(player, behavior="Walker", **settings)
 
 
