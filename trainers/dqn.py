@@ -73,6 +73,8 @@ class Config:
     """τ: how far the target network moves to the network each time; 1 copies it."""
     target_interval: Count = 250
     """Gradient steps between two moves of the target network."""
+    loss: Literal["squared", "huber"] = "squared"
+    """Of the TD error; huber's is linear beyond an error of 1."""
     max_grad_norm: Positive = 10.0
     """The gradient is scaled down to this length."""
     hidden_sizes: tuple[Count, ...] = (128, 128)
@@ -143,15 +145,21 @@ def q_target(reward: Tensor, discount: Tensor, chosen_by: list[Tensor], valued_b
     return td_target(reward, discount, next_value.mean(-1))
 
 
-def q_loss(value: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean of the importance weight times Huber's loss of Q - y, summed over branches.
+def q_loss(value: Tensor, target: Tensor, weight: Tensor | None = None, *, huber: bool = False) -> Tensor:
+    """Mean of the importance weight times half the squared error, summed over branches.
+
+    Huber's loss, which is linear beyond an error of 1 (the clipped error of Mnih et al. 2015), is calmer where rewards
+    are wild; but it learns something between mean and median where the outcome is a matter of chance.
 
     Args:
         value: Q of the choices made, `[batch, branches]`.
         target: y, `[batch]`.
         weight: of prioritised replay `[batch]` (Schaul et al. 2016, algorithm 1); None where all are 1.
+        huber: take Huber's loss.
     """
-    loss = nn.functional.smooth_l1_loss(value, target.unsqueeze(-1).expand_as(value), reduction="none").sum(-1)
+    error = value - target.unsqueeze(-1)
+    loss = nn.functional.huber_loss(error, torch.zeros_like(error), reduction="none") if huber else 0.5 * error.square()
+    loss = loss.sum(-1)
     return (loss if weight is None else loss * weight).mean()
 
 
@@ -207,22 +215,19 @@ class GreedyPolicy(nn.Module):
 
     def values(self, observation: Tensor, mask: Tensor | None = None) -> list[Tensor]:
         """Q of every choice for raw observations, `[batch, choices]` per branch, closed ones lowest."""
-        return closed_lowest(self.network(self.normaliser(observation)), mask)
+        return closed_lowest(self.network(self.normaliser(observation)), mask, self.space.branches)
 
     def forward(self, observation: Tensor, mask: Tensor | None = None) -> Tensor:
         """The choices."""
         return torch.cat([values.argmax(-1, keepdim=True) for values in self.values(observation, mask)], -1).float()
 
 
-def closed_lowest(values: list[Tensor], mask: Tensor | None) -> list[Tensor]:
+def closed_lowest(values: list[Tensor], mask: Tensor | None, branches: tuple[int, ...]) -> list[Tensor]:
     """Values whose closed choices, `mask` `[batch, all choices]` False, can't be the largest."""
     if mask is None:
         return values
-    open_choices = mask.split([part.shape[-1] for part in values], -1)
-    return [
-        torch.where(there, part, torch.full_like(part, CLOSED))
-        for part, there in zip(values, open_choices, strict=True)
-    ]
+    open_choices = mask.split(branches, -1)
+    return [torch.where(there, part, CLOSED) for part, there in zip(values, open_choices, strict=True)]
 
 
 # The learner
@@ -262,7 +267,7 @@ class Learner:
         values = self.network(self.normaliser(batch.observation))
         choice = batch.action.long()
         made = torch.cat([part.gather(-1, choice[:, [i]]) for i, part in enumerate(values)], -1)
-        loss = q_loss(made, target, batch.weight)
+        loss = q_loss(made, target, batch.weight, huber=self.config.loss == "huber")
         self.optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm)
@@ -290,9 +295,10 @@ class Learner:
 
     @torch.no_grad()
     def _target_values(self, batch: Transitions) -> Tensor:
-        features = self.normaliser(batch.next_observation)
-        valued_by = closed_lowest(self.target(features), batch.next_mask)
-        chosen_by = closed_lowest(self.network(features), batch.next_mask) if self.config.double else valued_by
+        features, branches = self.normaliser(batch.next_observation), self.space.branches
+        valued_by = chosen_by = closed_lowest(self.target(features), batch.next_mask, branches)
+        if self.config.double:
+            chosen_by = closed_lowest(self.network(features), batch.next_mask, branches)
         return q_target(batch.reward, batch.discount, chosen_by, valued_by)
 
     def get_state(self) -> dict[str, Any]:
