@@ -102,6 +102,7 @@ def train(plan: Plan, goal: Goal) -> dict[str, Any]:
             plan.trainer.train(plan.world.make, config, run)
     return {
         "task": plan.record.task,
+        "trainer": plan.record.trainer,
         "recipe": plan.record.recipe,
         "seed": config.seed,
         "wanted": goal.rate,
@@ -120,6 +121,7 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     medians = {name: float(np.median([(entry or late)[name] for entry in reached])) for name in late}
     return {
         "task": found[0]["task"],
+        "trainer": found[0]["trainer"],
         "seeds": len(found),
         "seeds_that_reached": sum(entry is not None for entry in reached),
         **{f"median_{name}": value if np.isfinite(value) else None for name, value in medians.items()},
@@ -131,6 +133,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", choices=tasks.names())
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one training each (default: 0)")
+    parser.add_argument("--trainer", default="ppo", help="a file under trainers/ (default: %(default)s)")
+    parser.add_argument("--config", type=Path, help="the trainer's settings in a YAML file")
     parser.add_argument("--recipe", help="a name or a file (default: full)")
     parser.add_argument("--steps", type=int, help="give up after these transitions (default: the recipe's)")
     parser.add_argument("--wanted", type=float, default=0.95, help="success rate, 0 to 1 (default: %(default)s)")
@@ -141,7 +145,8 @@ def main() -> None:
     goal = Goal(chosen.wanted, chosen.episodes, chosen.confirming_episodes, chosen.interval)
     found = []
     for seed in chosen.seeds:
-        plan = make_plan(Arguments(task=chosen.task, recipe=chosen.recipe, seed=seed, steps=chosen.steps))
+        given = {"recipe": chosen.recipe, "config": chosen.config, "steps": chosen.steps}
+        plan = make_plan(Arguments(task=chosen.task, trainer=chosen.trainer, seed=seed, **given))
         found.append(train(plan, goal))
         print(json.dumps(found[-1]), flush=True)
     print(json.dumps(summary(found)))
