@@ -15,6 +15,7 @@ from companion.deploy.actor import ActorError, OnnxActor
 from companion.policy_card import (
     METADATA_KEY,
     ActionScale,
+    Branch,
     GoldenVectors,
     PolicyCard,
     Provenance,
@@ -65,6 +66,76 @@ def test_it_acts_as_the_network_did(tmp_path: Path) -> None:
     assert action == pytest.approx(expected(observation.astype(np.float32)), abs=1e-6)
     assert actor.act(observation[:1]) == pytest.approx(action[:1], abs=1e-6)
     assert actor.card == card()
+
+
+def write_recurrent(path: Path, *, h_out: str = "h_out") -> Path:
+    """H' = h + observation, c' = c; the choice is 1 where h' of the first entry is above 0 and choice 1 is open."""
+    nodes = [
+        helper.make_node("Add", ["h_in", "observation"], [h_out]),
+        helper.make_node("Identity", ["c_in"], ["c_out"]),
+        helper.make_node("MatMul", [h_out, "w"], ["logits"]),
+        helper.make_node("Sub", ["action_mask", "one"], ["closed"]),
+        helper.make_node("Mul", ["closed", "much"], ["penalty"]),
+        helper.make_node("Add", ["logits", "penalty"], ["masked"]),
+        helper.make_node("ArgMax", ["masked"], ["number"], axis=1, keepdims=1),
+        helper.make_node("Cast", ["number"], ["action"], to=TensorProto.FLOAT),
+    ]
+    sizes = {"observation": 3, "h_in": 3, "c_in": 3, "action_mask": 2, "action": 1, h_out: 3, "c_out": 3}
+    doors = {
+        name: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size]) for name, size in sizes.items()
+    }
+    constants = {"w": [[0, 1], [0, 0], [0, 0]], "one": [1], "much": [1000]}
+    graph = helper.make_graph(
+        nodes,
+        "policy",
+        [doors[name] for name in ("observation", "h_in", "c_in", "action_mask")],
+        [doors[name] for name in ("action", h_out, "c_out")],
+        [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    golden = GoldenVectors(
+        ((1, 0, 0), (-3, 0, 0), (2.5, 0, 0), (1, 0, 0)), ((1,), (0,), (1,), (0,)), (*((1, 1),) * 3, (1, 0))
+    )
+    text = replace(
+        card(), action=(), branches=(Branch("push", ("no", "yes")),), is_masked=True, memory=3, golden=golden
+    ).to_json()
+    helper.set_model_props(model, {METADATA_KEY: text})
+    onnx.save(model, str(path))
+    return path
+
+
+def first(*values: float) -> NDArray[np.float32]:
+    return np.array([(value, 0, 0) for value in values], np.float32)
+
+
+def test_a_recurrent_policy_remembers_each_row_until_its_episode_begins_anew(tmp_path: Path) -> None:
+    """The golden sequence sums to 1, -2, 0.5, 1.5; the last choice is closed."""
+    actor = OnnxActor(write_recurrent(tmp_path / "p.onnx"))
+    assert actor.act(first(3, -3)).tolist() == [[1], [0]]  # nothing is left of the golden vectors
+    assert actor.act(first(-1, 4)).tolist() == [[1], [1]]  # 2 and 1
+    actor.restart(np.array([True, False]))
+    assert actor.act(first(-0.5, -0.5)).tolist() == [[0], [1]]  # -0.5 and 0.5
+    actor.take_back(np.array([False, True]))
+    assert actor.act(first(1, -0.9)).tolist() == [[1], [1]]  # 0.5, and 1 - 0.9
+    actor.reset()
+    assert actor.act(first(-1)).tolist() == [[0]]
+    with pytest.raises(ValueError, match=r"2 rows, but the policy remembers 1; restart\(\)"):
+        actor.act(first(1, 1))
+
+
+def test_a_mask_closes_choices(tmp_path: Path) -> None:
+    actor = OnnxActor(write_recurrent(tmp_path / "p.onnx"))
+    assert actor.act(first(1, 1), np.array([[True, False], [True, True]])).tolist() == [[0], [1]]
+    with pytest.raises(ValueError, match=r"action mask has shape \(1, 2\), expected \(2, 2\)"):
+        actor.act(first(1, 1), np.ones((1, 2)))
+    plain = OnnxActor(write(tmp_path / "plain.onnx", card().to_json()))
+    with pytest.raises(ValueError, match="takes no action mask"):
+        plain.act(first(1), np.ones((1, 2)))
+
+
+def test_a_memory_that_does_not_come_back_is_refused(tmp_path: Path) -> None:
+    path = write_recurrent(tmp_path / "p.onnx", h_out="h_after")
+    assert_refused(path, r"h_after\[3\], c_out\[3\]; its card says .* action\[1\], h_out\[3\], c_out\[3\]")
 
 
 def test_a_wrong_observation_is_refused(tmp_path: Path) -> None:
