@@ -12,7 +12,7 @@ import pytest
 from companion.mlagents.curriculum import Completion, Lesson
 from companion.mlagents.parameters import EngineSettings, Gaussian, MultiRangeUniform, Uniform
 from companion.mlagents.trainer_config import TrainerConfig, is_trainer_config, read_trainer_config
-from companion.yaml_file import YamlError, parse
+from companion.yaml_file import YamlError, parse, read
 from trainers import ppo, sac
 
 BALL = """\
@@ -422,3 +422,11 @@ def test_the_example_of_the_page_is_read() -> None:
     found = config(example)
     assert [lesson.name for lesson in found.parameters["wall_height"]] == ["Low", "High"]
     assert found.parameters["wall_height"][0].completion == Completion("Jump", "reward", 100, True, 0.8, False)
+
+
+@pytest.mark.parametrize(("task", "behavior"), [("arm_reach", "ArmReach"), ("mobile_goto", "MobileGoto")])
+def test_what_stock_mlagents_is_compared_with_is_read(task: str, behavior: str) -> None:
+    file = Path(__file__).parents[2] / "benchmarks" / "mlagents_learn" / f"{task}.yaml"
+    found = read_trainer_config(read(file)).behavior(behavior)
+    given = ppo.config_from(found.settings)
+    assert (given.schedule, given.normalise_observations, given.time_horizon) == ("constant", True, 128)
