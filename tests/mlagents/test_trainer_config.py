@@ -424,9 +424,11 @@ def test_the_example_of_the_page_is_read() -> None:
     assert found.parameters["wall_height"][0].completion == Completion("Jump", "reward", 100, True, 0.8, False)
 
 
-@pytest.mark.parametrize(("task", "behavior"), [("arm_reach", "ArmReach"), ("mobile_goto", "MobileGoto")])
-def test_what_stock_mlagents_is_compared_with_is_read(task: str, behavior: str) -> None:
+@pytest.mark.parametrize(
+    ("task", "behavior", "horizon"), [("arm_reach", "ArmReach", 64), ("mobile_goto", "MobileGoto", 128)]
+)
+def test_what_stock_mlagents_is_compared_with_is_read(task: str, behavior: str, horizon: int) -> None:
     file = Path(__file__).parents[2] / "benchmarks" / "mlagents_learn" / f"{task}.yaml"
     found = read_trainer_config(read(file)).behavior(behavior)
     given = ppo.config_from(found.settings)
-    assert (given.schedule, given.normalise_observations, given.time_horizon) == ("constant", True, 128)
+    assert (given.schedule, given.normalise_observations, given.time_horizon) == ("constant", True, horizon)
