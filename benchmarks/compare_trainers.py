@@ -21,6 +21,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from companion import tasks
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 FOLDER = HERE / "trainers"
@@ -38,9 +40,14 @@ class Row:
     """Transitions to learn from, the same on both sides."""
     seeds: int
     wanted: float
-    """Mean return over the judged episodes."""
+    """Mean return over the judged episodes; of a robot's task the share of them that succeed, 0 to 1."""
     against: str | None = None
     """The algorithm of Stable-Baselines3 beside it."""
+
+    @property
+    def is_task(self) -> bool:
+        """Whether it is a robot's task, which is judged by its successes."""
+        return self.environment in tasks.names()
 
 
 @dataclass(frozen=True)
@@ -109,11 +116,11 @@ class Records:
         self._found[self._job(record)] = record
 
     def scores(self, row: Row) -> NDArray[np.float64]:
-        """The mean return of each seed of a row that was done."""
+        """The mean return of each seed of a row that was done, or its rate of success."""
         trainer = row.trainer if self._library == "companion" else row.against
         wanted = [Job(self._library, row.environment, str(trainer), seed, row.steps) for seed in range(row.seeds)]
         found = [record for record in map(self.get, wanted) if record is not None]
-        return np.array([np.mean(record["returns"]) for record in found])
+        return np.array([record["success"] if row.is_task else np.mean(record["returns"]) for record in found])
 
     def _job(self, record: dict[str, Any]) -> Job:
         names = ("environment", "trainer", "seed", "steps")
@@ -137,7 +144,8 @@ def run(todo: Sequence[Job], records: Records, python: Path, repeat: bool) -> in
             continue
         record = {**json.loads(done.stdout.splitlines()[-1]), "commit": commit}
         records.add(record)
-        told = f"{np.mean(record['returns']):.1f} after {record['seconds']:.0f} s"
+        score = f"{record['success']:.1%}" if "success" in record else f"{np.mean(record['returns']):.1f}"
+        told = f"{score} after {record['seconds']:.0f} s"
         print(f"{job}: {told}", file=sys.stderr, flush=True)
     return failures
 
@@ -171,8 +179,9 @@ class Estimate:
     low: float
     high: float
 
-    def __str__(self) -> str:
-        return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]"
+    def told(self, form: str) -> str:
+        """As text, each number in that form."""
+        return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
 
 
 def interquartile_mean(scores: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
@@ -248,37 +257,53 @@ def verdicts(plan: Iterable[Row], folder: Path) -> list[Verdict]:
 
 
 def table(found: Iterable[Verdict]) -> str:
-    """The comparison as a Markdown table."""
+    """The comparison as a Markdown table, and below it one of the robots' tasks."""
+    found = list(found)
+    returns = [_comparison(verdict) for verdict in found if not verdict.row.is_task]
+    successes = [_success(verdict) for verdict in found if verdict.row.is_task]
     head = ("environment", "trainer", "steps", "wanted", "ours", "Stable-Baselines3", "P(ours worse)", "p", "")
-    lines = [_line(head), _line(["---"] * len(head))]
-    lines += [_line(_cells(verdict)) for verdict in found]
-    return "\n".join(lines)
+    tables = [_table(head, returns)] if returns else []
+    head = ("task", "trainer", "steps", "wanted", "episodes that succeed", "")
+    return "\n\n".join([*tables, *([_table(head, successes)] if successes else [])])
 
 
-def _cells(verdict: Verdict) -> list[str]:
+def _comparison(verdict: Verdict) -> list[str]:
     row, ours, theirs = verdict.row, verdict.ours, verdict.theirs
     both = len(ours) > 1 and len(theirs) > 1
-    words = {None: [], True: ["reached"], False: ["**not reached**"]}[verdict.reached]
-    words += {None: [], True: ["**worse**"], False: ["not worse"]}[verdict.worse]
+    named = f" ({row.against})" if row.against != row.trainer else ""
     return [
         row.environment,
         row.trainer,
         f"{row.steps:,}",
         f"{row.wanted:g}",
-        _scores(ours, row.seeds),
-        f"{_scores(theirs, row.seeds)}{f' ({row.against})' if row.against != row.trainer else ''}"
-        if row.against
-        else "has none",
+        _scores(ours, row, ".1f"),
+        f"{_scores(theirs, row, '.1f')}{named}" if row.against else "has none",
         f"{worse_probability(ours, theirs):.2f}" if both else "",
         f"{p_value_worse(ours, theirs):.2f}" if both else "",
-        ", ".join(words),
+        ", ".join(
+            [
+                *{None: [], True: ["reached"], False: ["**not reached**"]}[verdict.reached],
+                *{None: [], True: ["**worse**"], False: ["not worse"]}[verdict.worse],
+            ]
+        ),
     ]
 
 
-def _scores(scores: NDArray[np.float64], seeds: int) -> str:
+def _success(verdict: Verdict) -> list[str]:
+    row = verdict.row
+    reached = {None: "", True: "reached", False: "**not reached**"}[verdict.reached]
+    scores = _scores(verdict.ours, row, ".1%")
+    return [row.environment, row.trainer, f"{row.steps:,}", f"{row.wanted:.0%}", scores, reached]
+
+
+def _scores(scores: NDArray[np.float64], row: Row, form: str) -> str:
     if not len(scores):
         return "not run yet"
-    return f"{estimate(scores)}" + (f", {len(scores)} of {seeds} seeds" if len(scores) < seeds else "")
+    return estimate(scores).told(form) + (f", {len(scores)} of {row.seeds} seeds" if len(scores) < row.seeds else "")
+
+
+def _table(head: Sequence[str], lines: Iterable[Iterable[str]]) -> str:
+    return "\n".join(map(_line, [head, ["---"] * len(head), *lines]))
 
 
 def _line(cells: Iterable[str]) -> str:
@@ -293,6 +318,7 @@ def plot(found: Sequence[Verdict], file: Path) -> None:
     import matplotlib.pyplot as plt
     from matplotlib.lines import Line2D
 
+    found = [verdict for verdict in found if not verdict.row.is_task]
     places = list(dict.fromkeys(verdict.row.environment for verdict in found))
     figure, axes = plt.subplots(1, len(places), figsize=(3.2 * len(places), 3.6), layout="constrained", squeeze=False)
     for axis, place in zip(axes[0], places, strict=True):

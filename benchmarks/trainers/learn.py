@@ -79,6 +79,8 @@ def learn(chosen: argparse.Namespace) -> dict[str, Any]:
         start, cpu = time.perf_counter(), _cpu_seconds()
         actor = plan.trainer.train(plan.world.make, config, run)
         seconds, cpu_seconds = time.perf_counter() - start, _cpu_seconds() - cpu
+    if run.stop_requested:
+        raise SystemExit("stopped before its end")
     with closing(plan.world.make(kind.copies, 0)) as world:
         returns, successes = judge(actor, world, chosen.seed, chosen.episodes or kind.episodes)
     if not np.isfinite(returns).all():

@@ -31,7 +31,7 @@ def test_an_interval_holds_the_figure_and_lies_within_the_scores() -> None:
 
 
 def test_equal_scores_have_an_interval_of_no_width() -> None:
-    assert str(compare.estimate(np.full(5, 500.0))) == "500.0 [500.0, 500.0]"
+    assert compare.estimate(np.full(5, 500.0)).told(".1f") == "500.0 [500.0, 500.0]"
 
 
 def test_ties_count_half_in_the_probability_to_be_worse() -> None:
@@ -80,6 +80,16 @@ def test_a_trainer_without_a_counterpart_is_run_on_our_side_only() -> None:
     row = Row("CartPole-v1", "reinforce", steps=10, seeds=2, wanted=475)
     assert list(compare.jobs("sb3", [row])) == []
     assert "has none" in compare.table([Verdict(row, np.array([500.0, 500.0]), np.zeros(0))])
+
+
+def test_a_robots_task_is_judged_by_its_successes(tmp_path: Path) -> None:
+    row = Row("arm_reach", "sac", steps=10, seeds=2, wanted=0.95)
+    records = Records("companion", tmp_path)
+    for seed, success in enumerate((0.9, 0.98)):
+        records.add({**record("sac", seed, [7.0]), "environment": "arm_reach", "success": success})
+    (verdict,) = compare.verdicts([row], tmp_path)
+    assert verdict.ours.tolist() == [0.9, 0.98] and verdict.reached is False
+    assert "| 95% | 94.0% [90.0%, 98.0%] | **not reached** |" in compare.table([verdict])
 
 
 def test_every_row_of_the_comparison_has_settings_that_its_trainer_takes() -> None:
