@@ -106,7 +106,7 @@ def test_a_resumed_training_stays_in_its_lesson(tmp_path: Path) -> None:
     play(world, 4)
     assert told == [{"height": 2.0}]
     again = Lessons(Curriculum(lessons(Completion("A", threshold=1.0)), seed=0), told.append, file)
-    assert again.curriculum.parameters == {"height": 2.0, "gravity": 9.81}
+    assert again.curriculum.parameters == told[-1] == {"height": 2.0, "gravity": 9.81}
 
 
 def test_two_behaviors_share_lessons() -> None:

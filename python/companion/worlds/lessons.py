@@ -24,7 +24,8 @@ class Lessons:
 
     Args:
         curriculum: where training stands.
-        tell: called with the parameters of new lessons; what holds at first is for the world's maker to send.
+        tell: called with the parameters of new lessons, and with all where a training goes on in lessons reached before;
+            what holds at first is for the world's maker to send.
         file: keeps the lessons reached, so that a training that is resumed goes on in them; not kept if not given.
     """
 
@@ -37,6 +38,7 @@ class Lessons:
         self._progress: dict[str, float] = {}
         if file is not None and file.exists():
             curriculum.set_state(json.loads(file.read_text(encoding="utf-8")))
+            tell(curriculum.parameters)
 
     def watch(self, world: Any, behavior: str, steps: int, done: int = 0) -> "LessonsWorld":
         """The world of a behaviour, watched.
