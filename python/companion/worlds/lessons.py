@@ -24,7 +24,7 @@ class Lessons:
 
     Args:
         curriculum: where training stands.
-        tell: called with the parameters of new lessons, and with all where a training goes on in lessons reached before;
+        tell: called with the parameters of new lessons, and with all where training goes on in lessons reached before;
             what holds at first is for the world's maker to send.
         file: keeps the lessons reached, so that a training that is resumed goes on in them; not kept if not given.
     """
