@@ -12,9 +12,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -99,6 +101,7 @@ class Records:
     def __init__(self, library: Library, folder: Path) -> None:
         self.file = folder / f"{library}.jsonl"
         self._library: Library = library
+        self._lock = Lock()
         self._found: dict[Job, dict[str, Any]] = {}
         for line in self.file.read_text(encoding="utf-8").splitlines() if self.file.exists() else ():
             record = json.loads(line)
@@ -110,10 +113,11 @@ class Records:
 
     def add(self, record: dict[str, Any]) -> None:
         """Append the result of a run."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with self.file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
-        self._found[self._job(record)] = record
+        with self._lock:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with self.file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+            self._found[self._job(record)] = record
 
     def scores(self, row: Row) -> NDArray[np.float64]:
         """The mean return of each seed of a row that was done, or its rate of success."""
@@ -127,27 +131,40 @@ class Records:
         return Job(self._library, *(record[name] for name in names))
 
 
-def run(todo: Sequence[Job], records: Records, python: Path, repeat: bool) -> int:
-    """Do what has no result yet; how many runs failed."""
-    failures = 0
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for job in todo:
-        if records.get(job) is not None and not repeat:
-            continue
+@dataclass(frozen=True)
+class Workshop:
+    """Where runs are done and kept."""
+
+    pythons: Mapping[Library, Path]
+    records: Mapping[Library, Records]
+    at_once: int
+    """Runs side by side."""
+
+    def run(self, todo: Sequence[Job]) -> int:
+        """Do these; how many failed. Ctrl-C leaves out the rest, and those that were not done yet have no result."""
+        with ThreadPoolExecutor(self.at_once) as pool:
+            futures = [pool.submit(self._one, job) for job in todo]
+            try:
+                return sum(not future.result() for future in futures)
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _one(self, job: Job) -> bool:
+        """Do one run; whether it gave a result."""
         print(f"{job} …", file=sys.stderr, flush=True)
-        commit = _commit()
-        done = subprocess.run(job.command(python), capture_output=True, text=True, env=environment, check=False)
+        commit, environment = _commit(), {**os.environ, "OMP_NUM_THREADS": "1"}
+        command = job.command(self.pythons[job.library])
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         if done.returncode != 0:
-            failures += 1
             reason = (done.stderr.strip().splitlines() or ["no word"])[-1]
             print(f"{job} failed with {done.returncode}: {reason}", file=sys.stderr, flush=True)
-            continue
+            return False
         record = {**json.loads(done.stdout.splitlines()[-1]), "commit": commit}
-        records.add(record)
+        self.records[job.library].add(record)
         score = f"{record['success']:.1%}" if "success" in record else f"{np.mean(record['returns']):.1f}"
-        told = f"{score} after {record['seconds']:.0f} s"
-        print(f"{job}: {told}", file=sys.stderr, flush=True)
-    return failures
+        print(f"{job}: {score} after {record['seconds']:.0f} s", file=sys.stderr, flush=True)
+        return True
 
 
 def _git(*words: str) -> str:
@@ -383,6 +400,7 @@ def main() -> int:
     parser.add_argument("--library", choices=tuple(LEARN), help="one side only")
     parser.add_argument("--environment", nargs="+", help="these only")
     parser.add_argument("--trainer", nargs="+", help="these only")
+    parser.add_argument("--at-once", type=int, default=1, help="runs side by side (default: %(default)s)")
     parser.add_argument("--sb3-python", type=Path, default=ROOT / ".venv-sb3/bin/python", help="(default: %(default)s)")
     parser.add_argument("--results", type=Path, default=FOLDER / "results", help="folder (default: %(default)s)")
     parser.add_argument("--repeat", action="store_true", help="run again what has a result")
@@ -399,20 +417,25 @@ def main() -> int:
     if chosen.verb == "table":
         print(table(verdicts(plan, chosen.results)))
     elif chosen.verb == "page":
-        write_page(verdicts(plan, chosen.results), ROOT / "docs" / "trainers.md")
+        write_page(verdicts(rows(), chosen.results), ROOT / "docs" / "trainers.md")
     else:
-        return sum(work(library, plan, chosen) for library in LEARN if chosen.library in (None, library)) > 0
+        return work(plan, chosen)
     return 0
 
 
-def work(library: Library, plan: Sequence[Row], chosen: argparse.Namespace) -> int:
-    """Do what one library has left, or tell it; how many runs failed."""
-    python = Path(sys.executable) if library == "companion" else chosen.sb3_python
-    todo, records = list(jobs(library, plan)), Records(library, chosen.results)
-    if chosen.verb == "run":
-        return run(todo, records, python, chosen.repeat)
-    tell(library, todo, records)
-    return 0
+def work(plan: Sequence[Row], chosen: argparse.Namespace) -> int:
+    """Do what is left, or tell it; the exit code."""
+    libraries: list[Library] = [library for library in LEARN if chosen.library in (None, library)]
+    records = {library: Records(library, chosen.results) for library in libraries}
+    todo = {library: list(jobs(library, plan)) for library in libraries}
+    if chosen.verb == "status":
+        for library in libraries:
+            tell(library, todo[library], records[library])
+        return 0
+    pythons: dict[Library, Path] = {"companion": Path(sys.executable), "sb3": chosen.sb3_python}
+    left = [job for library in libraries for job in todo[library] if chosen.repeat or records[library].get(job) is None]
+    workshop = Workshop(pythons, records, chosen.at_once)
+    return 1 if workshop.run(sorted(left, key=lambda job: job.seed)) else 0
 
 
 if __name__ == "__main__":
