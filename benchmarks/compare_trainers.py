@@ -426,7 +426,7 @@ def main() -> int:
 def work(plan: Sequence[Row], chosen: argparse.Namespace) -> int:
     """Do what is left, or tell it; the exit code."""
     libraries: list[Library] = [library for library in LEARN if chosen.library in (None, library)]
-    records = {library: Records(library, chosen.results) for library in libraries}
+    records: dict[Library, Records] = {library: Records(library, chosen.results) for library in libraries}
     todo = {library: list(jobs(library, plan)) for library in libraries}
     if chosen.verb == "status":
         for library in libraries:
