@@ -20,6 +20,10 @@ class ProgressView:
         self._began: tuple[float, int] | None = None
         self._last_line_s = float("-inf")
 
+    def use_plain_lines(self) -> None:
+        """Show lines in a terminal too, as when several policies learn at once: there can be one live bar only."""
+        self._console = Console(force_terminal=False)
+
     def begin(self, steps: int) -> None:
         """Measure the speed from here."""
         self._began = (time.monotonic(), steps)

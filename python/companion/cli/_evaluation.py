@@ -156,6 +156,17 @@ class Request:
     episodes: int = EPISODES
     seed: int = SEED
     set: Mapping[str, Any] = field(default_factory=dict)
+    by_copy: bool = True
+    """Each copy contributes the same number of episodes. Else those that end first count: where rows are places for
+    agents that come and go, nobody can say beforehand which will have episodes."""
+
+
+class UnfinishedError(ValueError):
+    """A world that does not bring its episodes to an end."""
+
+    def __init__(self, message: str, observed: "Observed") -> None:
+        super().__init__(message)
+        self.observed = observed
 
 
 @dataclass(frozen=True)
@@ -176,7 +187,7 @@ def evaluate(policy: Policy, world: World, request: Request) -> tuple[Evaluation
     How many episodes each copy contributes is fixed beforehand: taking those that end first would favour short ones.
 
     Raises:
-        ValueError: if the world does not bring its episodes to an end.
+        UnfinishedError: if the world does not bring its episodes to an end; holds what was seen.
     """
     ledger = _Ledger(request, world.num_envs)
     observation = world.reset(request.seed)
@@ -190,9 +201,10 @@ def evaluate(policy: Policy, world: World, request: Request) -> tuple[Evaluation
         observation = step.observation
         _remind(policy, step)
         watch.add(observation, world.action_mask)
-    raise ValueError(
-        f"only {ledger.counted} of {request.episodes} episodes came to an end in {ledger.most_steps} steps"
-        f" ({_invalid(world)} were numerically bad)"
+    bad = f" ({_invalid(world)} were numerically bad)" if _invalid(world) else ""
+    raise UnfinishedError(
+        f"only {ledger.counted} of {request.episodes} episodes came to an end in {ledger.most_steps} steps{bad}",
+        watch.observed(),
     )
 
 
@@ -239,8 +251,8 @@ def print_table(evaluation: Evaluation, exam: Exam) -> None:
             table.add_row(
                 name, *(f"{value:.4g}" for value in (figure.mean, figure.p05, figure.median, figure.p95)), figure.unit
             )
-    console = Console()
-    console.print(f"{evaluation.task}: {_verdict(evaluation, exam)}", highlight=False, soft_wrap=True)
+    console = Console(emoji=False)  # a behavior Runner would be shown as one
+    console.print(f"{evaluation.task}: {_verdict(evaluation, exam)}", highlight=False, markup=False, soft_wrap=True)
     if evaluation.invalid_episodes:
         console.print(
             f"{evaluation.invalid_episodes} episodes went numerically bad and are not counted", style="yellow"
@@ -267,12 +279,15 @@ class _Ledger:
 
     def __init__(self, request: Request, copies: int) -> None:
         self._request = request
-        self._open = np.full(copies, request.episodes // copies)
-        self._open[: request.episodes % copies] += 1
+        self._open = np.full(copies, request.episodes)
+        if request.by_copy:
+            self._open[:] = request.episodes // copies
+            self._open[: request.episodes % copies] += 1
         self._columns: dict[str, list[NDArray[Any]]] = {}
         self.counted = 0
         # A numerically bad episode is made up for by another one, so more may be needed than there are shares.
-        self.most_steps = 3 * (int(self._open.max()) + 1) * request.exam.most_steps
+        shares = int(self._open.max()) if request.by_copy else 0
+        self.most_steps = 3 * (shares + 1) * request.exam.most_steps
 
     @property
     def complete(self) -> bool:
@@ -281,9 +296,10 @@ class _Ledger:
     def add(self, step: Step) -> None:
         episodes = step.episodes
         counts = self._open[episodes.copy] > 0
+        counts &= np.cumsum(counts) <= self._request.episodes - self.counted
         if not counts.any():
             return
-        self._open[episodes.copy[counts]] -= 1
+        np.subtract.at(self._open, episodes.copy[counts], 1)
         self.counted += int(counts.sum())
         columns = {"success": episodes.success, "length": episodes.length, "return": episodes.total_reward}
         for name, values in {**columns, **episodes.metrics}.items():

@@ -23,6 +23,9 @@ from trainers.common.actions import ActionSpace
 GYM = "gym:"
 """What the name of a gymnasium environment begins with."""
 
+UNITY = "unity:"
+"""What the name of a behavior in somebody's player begins with."""
+
 GYM_EPISODES = 100
 """What policies are usually judged on there."""
 
@@ -280,6 +283,10 @@ def problem_of(card: PolicyCard, pairs: Sequence[str]) -> Problem:
     Raises:
         ValueError: if it is not to be had here, or can't be set so.
     """
+    if card.task.startswith(UNITY):
+        raise ValueError(
+            f"{card.task} is a behavior of a player, and is judged where it is trained; see evaluation.json"
+        )
     if card.task.startswith(GYM):
         before = (card.evaluation or {}).get("set", {})
         return GymTask.open(card.task.removeprefix(GYM), {**before, **gym_settings(pairs)})

@@ -8,13 +8,14 @@ policy.onnx, policy.unity.onnx, evaluation.json   written at the end
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
+from companion.cli import _provenance
 from companion.cli._files import check_writable, write_whole
 from companion.rewards import Recipe, recipe_from_text
 from companion.tasks import Task
@@ -60,6 +61,59 @@ def others_in(directory: Path) -> list[str]:
     ours = {RUN, CONFIG, RECIPE, METRICS}
     names = [path.name for path in directory.iterdir()] if directory.exists() else []
     return sorted(name for name in names if name not in ours and not name.startswith("."))
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user wants with a run that is there already."""
+
+    resume: bool
+    force: bool
+    is_named: bool
+    """Whether he said which."""
+
+
+def goes_on_there(directory: Path, wish: Wish, holds: Callable[[Path], bool] = holds_a_run) -> bool:
+    """Whether a run is resumed; refuses a directory that holds something else.
+
+    Raises:
+        ValueError: if the directory holds a run and neither --resume nor --force says what to do with it.
+    """
+    if wish.resume and wish.force:
+        raise ValueError("--resume and --force contradict each other")
+    if wish.resume and not wish.is_named:
+        raise ValueError("--resume needs --run-dir, to know which run")
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"{directory} is a file, not a folder")
+    if holds(directory):
+        if not wish.resume and not wish.force:
+            raise ValueError(
+                f"{directory} holds a run; --resume goes on with it, --force keeps it aside and starts anew"
+            )
+        return wish.resume
+    others = others_in(directory)
+    if others:
+        raise ValueError(f"{directory} is no run and not empty ({others[0]}); choose another --run-dir")
+    return False
+
+
+def new_record(old: RunRecord | None, **facts: Any) -> RunRecord:
+    """The record of a run that begins now, or goes on from where `old` was written."""
+    commit = _provenance.git_commit()
+    both = commit if old is None or old.git_commit == commit else f"{old.git_commit}, then {commit}"
+    return RunRecord(**facts, git_commit=both, date=_provenance.now(), versions=_provenance.library_versions())
+
+
+def check_same(directory: Path, old: RunRecord, new: RunRecord) -> None:
+    """Refuse to go on with another run than was begun.
+
+    Raises:
+        ValueError: naming what differs.
+    """
+    for name in ("task", "trainer", "recipe_hash", "world", "set", "actions"):
+        was, now = getattr(old, name), getattr(new, name)
+        if was != now:
+            raise ValueError(f"{directory} can't be resumed: its {name} was {was!r}, now it is {now!r}")
 
 
 def read_record(directory: Path) -> RunRecord:

@@ -7,6 +7,7 @@ import ast
 import contextlib
 import io
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -63,6 +64,7 @@ def _parse(verb: ModuleType, name: str, words: list[str]) -> Any:
     """
     import tyro
 
+    words = _with_the_rest_as_one(words, getattr(verb, "TAKES_THE_REST", ""))
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
@@ -73,6 +75,14 @@ def _parse(verb: ModuleType, name: str, words: list[str]) -> Any:
         if end.code in (0, None):
             raise
         raise ValueError(f"{_unboxed(box.getvalue())} (see companion {name} --help)") from None
+
+
+def _with_the_rest_as_one(words: list[str], flag: str) -> list[str]:
+    """The words with all that follow `flag` as its one value: they are another program's and may look like ours."""
+    if not flag or flag not in words:
+        return words
+    place = words.index(flag)
+    return [*words[:place], f"{flag}={shlex.join(words[place + 1 :])}"]
 
 
 def _unboxed(box: str) -> str:

@@ -1,10 +1,10 @@
 """Trains a policy for a task, judges it on fresh episodes and exports it for robots and for Unity."""
 
-import json
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from companion import tasks
-from companion.cli import _evaluation, _provenance, _run_directory, _settings, _worlds
-from companion.cli._cards import make_card
+from companion.cli import _behaviors, _evaluation, _run_directory, _settings, _worlds
 from companion.cli._evaluation import Evaluation, Observed, Policy, Request
-from companion.cli._files import check_writable, write_whole
+from companion.cli._files import check_writable
 from companion.cli._flags import (
     ConfiguredCount,
     ConfiguredDevice,
@@ -28,6 +27,7 @@ from companion.cli._flags import (
     Settings,
     perturbations,
 )
+from companion.cli._outcome import Trained, export, policy_of
 from companion.cli._problems import (
     GYM,
     ActionChoice,
@@ -38,12 +38,13 @@ from companion.cli._problems import (
     gym_settings,
     picks_motions,
 )
-from companion.cli._run_directory import RunRecord
+from companion.cli._run_directory import RunRecord, Wish, check_same, goes_on_there, new_record
 from companion.cli._worlds import WorldKind, check_world
 from companion.menu import pick
-from companion.policy_card import Provenance
+from companion.mlagents.trainer_config import Players, is_trainer_config, read_trainer_config
 from companion.rewards import Recipe, load_recipe
 from companion.tasks import Task
+from companion.yaml_file import read
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 DEFAULT_TRAINER = "ppo"
+TAKES_THE_REST = "--env-args"
+"""The flag whose value is all that follows, as in mlagents-learn."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +65,19 @@ class Arguments:
     overriding the earlier ones.
     """
 
-    task: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TASK")]
-    """What to learn: a robot's task, see `companion tasks`, or a gymnasium environment, as gym:Pendulum-v1."""
+    task: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="[TASK]", help_behavior_hint="")] = None
+    """What to learn: a robot's task, see `companion tasks`, or a gymnasium environment, as gym:Pendulum-v1. Without it,
+    all that a player shows, by a --config of mlagents-learn; or what the run in --run-dir learns, with --resume."""
     trainer: ConfiguredTrainer = None
     """The learning algorithm, a file under trainers/."""
     recipe: Annotated[str | None, tyro.conf.arg(metavar="RECIPE")] = None
     """What is rewarded: a name under reward_configs/TASK/ or a YAML file; `full` if not given."""
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """A YAML file of the trainer's settings."""
+    """A YAML file of the trainer's settings, or a trainer configuration of mlagents-learn as it is."""
     steps: ConfiguredCount = None
     """Decisions to learn from, over all copies."""
     copies: ConfiguredCount = None
-    """Copies of the task stepped together."""
+    """Copies of the task stepped together; without TASK, the most agents that a behavior has at once."""
     seed: ConfiguredSeed = None
     """Of networks, noise and worlds."""
     device: ConfiguredDevice = None
@@ -83,11 +87,13 @@ class Arguments:
     world: WorldKind = "embedded"
     """Of a robot's task: MuJoCo in this process, or an ML-Agents player."""
     env: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """The player's executable, for --world unity; without it an Editor is waited for."""
+    """The player's executable, for --world unity or without TASK; without it an Editor is waited for."""
+    env_args: Annotated[str | None, tyro.conf.arg(metavar="…", help_behavior_hint="")] = None
+    """Without TASK: all that stands behind it goes to the player, so it comes last."""
     players: Count = 1
-    """How many players at once, for --world unity."""
+    """How many players at once."""
     port: ConfiguredPort = None
-    """The first player's port, the others follow; for --world unity."""
+    """The first player's port, the others follow."""
     set: Settings = ()
     """Fix a perturbation of the world, in its unit, or a setting of a gymnasium environment. May be repeated."""
     episodes: ConfiguredEpisodes = None
@@ -131,6 +137,9 @@ class Plan:
 
 def run(arguments: Arguments) -> int:
     """Train, judge, export."""
+    arguments = _with_resumed_task(arguments)
+    if arguments.task is None:
+        return _learn_behaviors(arguments)
     plan = make_plan(arguments)
     _prepare(plan, arguments)
     actor = _train(plan, arguments)
@@ -142,6 +151,80 @@ def run(arguments: Arguments) -> int:
     return 0
 
 
+def _with_resumed_task(arguments: Arguments) -> Arguments:
+    """With the task of the run that is resumed, where none is given."""
+    directory = arguments.run_dir
+    if arguments.task is not None or directory is None or not arguments.resume:
+        return arguments
+    if (directory / _run_directory.RUN).exists():
+        return replace(arguments, task=_run_directory.read_record(directory).task)
+    before = directory / _behaviors.CONFIG
+    return replace(arguments, config=before) if arguments.config is None and before.exists() else arguments
+
+
+# --- all behaviors of a player ---
+
+
+def _learn_behaviors(arguments: Arguments) -> int:
+    order = _order(arguments)
+    for note in order.file.notes:
+        print(note, file=sys.stderr)
+    if arguments.force and order.directory.exists() and any(order.directory.iterdir()):
+        print(f"the old run is now {_run_directory.set_aside(order.directory)}")
+    if _behaviors.learn(order):
+        return 0
+    print(f"stopped; `--run-dir {order.directory} --resume` goes on", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _order(arguments: Arguments) -> _behaviors.Order:
+    """What is to be learned in a player, checked as far as it can be before the player is there."""
+    if arguments.config is None or not is_trainer_config(given := read(arguments.config)):
+        raise ValueError("what to learn? give a TASK, or a --config of mlagents-learn and the player's --env")
+    _refuse_flags(arguments, ("trainer", "recipe", "set", "actions", "export_dir"), "the file and the player")
+    file = read_trainer_config(given)
+    players = _players(file.players, arguments)
+    named = arguments.run_dir or file.run.directory
+    player = players.path.stem if players.path else "editor"
+    directory = named or Path("runs", f"{player}-{datetime.now():%Y%m%d-%H%M%S}")
+    wish = Wish(arguments.resume or file.run.resume, arguments.force or file.run.force, named is not None)
+    seed = arguments.seed if arguments.seed is not None else players.seed or 0
+    order = _behaviors.Order(
+        file=file,
+        text=given.text,
+        players=players,
+        copies=arguments.copies,
+        directory=directory,
+        goes_on=goes_on_there(directory, wish, _behaviors.holds_runs),
+        flags={"steps": arguments.steps, "seed": seed, "device": arguments.device or file.device},
+        seed=seed,
+        episodes=arguments.episodes or _behaviors.EPISODES,
+        quiet=arguments.quiet,
+    )
+    _behaviors.check_settings(order)
+    return order
+
+
+def _players(players: Players, arguments: Arguments) -> Players:
+    """The file's players, with what the flags say instead."""
+    words = None if arguments.env_args is None else tuple(shlex.split(arguments.env_args))
+    return replace(
+        players,
+        path=arguments.env or players.path,
+        arguments=players.arguments if words is None else words,
+        base_port=arguments.port or players.base_port,
+        count=arguments.players if arguments.players != 1 else players.count,
+    )
+
+
+def _refuse_flags(arguments: Arguments, names: Sequence[str], whose: str) -> None:
+    """Refuse flags that say what is not theirs to say."""
+    unset = {field.name: field.default for field in fields(Arguments)}
+    for name in names:
+        if getattr(arguments, name) != unset[name]:
+            raise ValueError(f"--{name.replace('_', '-')} can't be given here: {whose} say that")
+
+
 # --- before anything is written ---
 
 
@@ -151,13 +234,14 @@ def make_plan(arguments: Arguments) -> Plan:
     Raises:
         ValueError: on whatever can't work.
     """
-    name = _checked_name(arguments)
+    name = _checked_name(arguments, arguments.task or "")
     directory = arguments.run_dir or Path("runs", f"{file_name(name)}-{datetime.now():%Y%m%d-%H%M%S}")
-    goes_on = _goes_on(directory, arguments)
+    goes_on = goes_on_there(directory, Wish(arguments.resume, arguments.force, arguments.run_dir is not None))
     old = _run_directory.read_record(directory) if goes_on else None
     trainer = _trainer(arguments.trainer or (old.trainer if old else DEFAULT_TRAINER))
-    problem = _problem(arguments, trainer, directory, old)
-    record = RunRecord(
+    problem = _problem(name, arguments, trainer, directory, old)
+    record = new_record(
+        old,
         task=problem.name,
         trainer=_name(trainer),
         recipe=problem.recipe.name if problem.recipe else "",
@@ -168,41 +252,38 @@ def make_plan(arguments: Arguments) -> Plan:
         port=arguments.port,
         set=problem.set,
         actions="discrete" if problem.motions is not None else "continuous",
-        git_commit=_commits(old),
-        date=_provenance.now(),
-        versions=_provenance.library_versions(),
     )
     if old is not None:
-        _check_same(directory, old, record)
-    config = _config(trainer, arguments, problem.recipe, directory if goes_on else None)
+        check_same(directory, old, record)
+    config = _config(trainer, arguments, problem, directory if goes_on else None)
     return Plan(problem, trainer, config, record, directory, goes_on, arguments.episodes or problem.episodes)
 
 
-def _checked_name(arguments: Arguments) -> str:
+def _checked_name(arguments: Arguments, name: str) -> str:
     """The task's name, after flags that belong to other kinds of tasks were refused."""
-    if not arguments.task.startswith(GYM):
+    if arguments.env_args is not None:
+        raise ValueError("--env-args are for learning without TASK; a task's own player is told what it needs")
+    if not name.startswith(GYM):
         check_world(arguments.world, arguments.env, arguments.players, arguments.port)
-        return tasks.load(arguments.task).name
+        return tasks.load(name).name
     given = {"--recipe": arguments.recipe, "--env": arguments.env, "--port": arguments.port}
     wrong = [flag for flag, value in given.items() if value is not None]
     wrong += ["--world unity"] if arguments.world == "unity" else []
     wrong += ["--players"] if arguments.players != 1 else []
     wrong += [f"--actions {arguments.actions}"] if arguments.actions != "auto" else []
     if wrong:
-        raise ValueError(
-            f"{wrong[0]} is for the robots' tasks; {arguments.task} has its own rewards, world and actions"
-        )
-    return arguments.task
+        raise ValueError(f"{wrong[0]} is for the robots' tasks; {name} has its own rewards, world and actions")
+    return name
 
 
-def _problem(arguments: Arguments, trainer: ModuleType, directory: Path, old: RunRecord | None) -> Problem:
+def _problem(name: str, arguments: Arguments, trainer: ModuleType, directory: Path, old: RunRecord | None) -> Problem:
     """What is to be learned; a resumed run's own recipe and settings where no others are given."""
-    if arguments.task.startswith(GYM):
+    if name.startswith(GYM):
         settings = gym_settings(arguments.set) or (old.set if old else {})
-        problem = GymTask.open(arguments.task.removeprefix(GYM), settings)
+        problem = GymTask.open(name.removeprefix(GYM), settings)
         problem.action_space.require(_learnable(trainer), _name(trainer))
         return problem
-    task = tasks.load(arguments.task)
+    task = tasks.load(name)
     choice = old.actions if old is not None and arguments.actions == "auto" else arguments.actions
     return RobotTask(
         task=task,
@@ -226,36 +307,6 @@ def _name(trainer: ModuleType) -> str:
     return trainer.__name__.rpartition(".")[2]
 
 
-def _commits(old: RunRecord | None) -> str:
-    """The source's commit; of a run that is resumed on another one, both."""
-    now = _provenance.git_commit()
-    return now if old is None or old.git_commit == now else f"{old.git_commit}, then {now}"
-
-
-def _goes_on(directory: Path, arguments: Arguments) -> bool:
-    """Whether a run is resumed; refuses a directory that holds something else.
-
-    Raises:
-        ValueError: if the directory holds a run and neither --resume nor --force says what to do with it.
-    """
-    if arguments.resume and arguments.force:
-        raise ValueError("--resume and --force contradict each other")
-    if arguments.resume and arguments.run_dir is None:
-        raise ValueError("--resume needs --run-dir, to know which run")
-    if directory.exists() and not directory.is_dir():
-        raise ValueError(f"{directory} is a file, not a folder")
-    if _run_directory.holds_a_run(directory):
-        if not arguments.resume and not arguments.force:
-            raise ValueError(
-                f"{directory} holds a run; --resume goes on with it, --force keeps it aside and starts anew"
-            )
-        return arguments.resume
-    others = _run_directory.others_in(directory)
-    if others:
-        raise ValueError(f"{directory} is no run and not empty ({others[0]}); choose another --run-dir")
-    return False
-
-
 def _recipe(task: Task, arguments: Arguments, directory: Path, old: RunRecord | None) -> Recipe:
     if arguments.recipe is None and old is not None and old.task == task.name:
         return _run_directory.read_recipe(directory, task, old.recipe)
@@ -268,10 +319,11 @@ def _trainer(name: str) -> ModuleType:
     return pick(trainers, name, "trainer")
 
 
-def _config(trainer: ModuleType, arguments: Arguments, recipe: Recipe | None, resumed: Path | None) -> Any:
+def _config(trainer: ModuleType, arguments: Arguments, problem: Problem, resumed: Path | None) -> Any:
     """The trainer's settings, from the lowest rank to the highest."""
     from trainers.common.device import torch_device
 
+    recipe = problem.recipe
     if resumed is not None:
         base = _settings.from_mapping(_run_directory.read_config(resumed), str(resumed / _run_directory.CONFIG))
     elif recipe is not None:
@@ -279,7 +331,7 @@ def _config(trainer: ModuleType, arguments: Arguments, recipe: Recipe | None, re
         base = _settings.from_mapping(block, f"recipe '{recipe.name}', training: {_name(trainer)}")
     else:
         base = _settings.from_mapping({}, "")
-    file = [] if arguments.config is None else [_settings.from_file(arguments.config)]
+    file = [] if arguments.config is None else [_file_settings(arguments.config, problem, _name(trainer))]
     flags = _settings.from_flags(
         steps=arguments.steps, copies=arguments.copies, seed=arguments.seed, device=arguments.device
     )
@@ -288,11 +340,22 @@ def _config(trainer: ModuleType, arguments: Arguments, recipe: Recipe | None, re
     return config
 
 
-def _check_same(directory: Path, old: RunRecord, new: RunRecord) -> None:
-    for name in ("task", "trainer", "recipe_hash", "world", "set", "actions"):
-        was, now = getattr(old, name), getattr(new, name)
-        if was != now:
-            raise ValueError(f"{directory} can't be resumed: its {name} was {was!r}, now it is {now!r}")
+def _file_settings(path: Path, problem: Problem, trainer: str) -> _settings.Source:
+    """A trainer's settings in a file of its own, or in one of mlagents-learn."""
+    file = read(path)
+    if not is_trainer_config(file):
+        return _settings.from_file(path)
+    config, name = read_trainer_config(file), problem.subject.behavior
+    if config.parameters or config.players.path is not None:
+        raise ValueError(f"{path} has a player or its environment_parameters; leave TASK out to learn in that player")
+    if name not in config.behaviors and config.others is None:
+        raise ValueError(f"{path}: no behavior '{name}'; there is {', '.join(config.behaviors)}")
+    behavior = config.behavior(name)
+    if behavior.trainer != trainer:
+        raise ValueError(f"{path}: '{name}' is configured for {behavior.trainer}; give --trainer {behavior.trainer}")
+    for note in config.notes:
+        print(note, file=sys.stderr)
+    return _settings.Source(behavior.settings, behavior.where)
 
 
 # --- the run ---
@@ -347,41 +410,13 @@ def judge(plan: Plan, policy: Policy, episodes: int, *, by_number: bool) -> tupl
 
 def _judge_and_export(plan: Plan, actor: "nn.Module", arguments: Arguments) -> Evaluation:
     """Judge the very network that robots will run, and write it with its card and its evaluation."""
-    from companion.cli import _export
-    from trainers.common.onnx_export import robot_onnx
-
     problem = plan.problem
-    network = robot_onnx(actor, problem.observation_size, problem.motions, masked=problem.masked)
-    evaluation, observed = judge(plan, _export.network_policy(network), plan.episodes, by_number=False)
-    golden = _export.golden_vectors(actor, observed, motions=problem.motions, masked=problem.masked)
-    card = make_card(problem.subject, _origin(plan), golden, evaluation=evaluation.to_json(), observed=observed)
-    robot = _export.robot_file(actor, network, card, observed)
-    _write(plan.model, robot, evaluation, plan.directory / _run_directory.EVALUATION)
-    write_whole(plan.directory / _run_directory.UNITY_POLICY, _export.unity_file(actor, observed))
-    if arguments.export_dir is not None:
-        model = arguments.export_dir / f"{problem.file_name}.onnx"
-        _write(model, robot, evaluation, model.with_suffix(".json"))
+    trained = Trained(actor, problem.subject, plan.record, plan.config, plan.directory, problem.motions, problem.masked)
+    network = trained.network()
+    evaluation, observed = judge(plan, policy_of(network), plan.episodes, by_number=False)
+    besides = None if arguments.export_dir is None else arguments.export_dir / f"{problem.file_name}.onnx"
+    export(trained, network, evaluation, observed, besides)
     return evaluation
-
-
-def _write(model: Path, content: bytes, evaluation: Evaluation, judged: Path) -> None:
-    from companion.cli._export import place_policy
-
-    place_policy(model, content)
-    told = replace(evaluation, model=str(model)).to_json()
-    write_whole(judged, json.dumps(told, indent=1, allow_nan=False) + "\n")
-
-
-def _origin(plan: Plan) -> Provenance:
-    return Provenance(
-        trainer=plan.record.trainer,
-        config=asdict(plan.config),
-        steps=_run_directory.steps_done(plan.directory),
-        seed=plan.config.seed,
-        git_commit=plan.record.git_commit,
-        date=_provenance.now(),
-        versions=_provenance.library_versions(),
-    )
 
 
 def _report(plan: Plan, evaluation: Evaluation, export_dir: Path | None) -> None:
