@@ -14,7 +14,7 @@ import platform
 import tempfile
 import time
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,7 @@ def learn(chosen: argparse.Namespace) -> dict[str, Any]:
         **({"success": float(np.mean(successes)), "episodes": len(successes)} if kind is TASK else {}),
         "returns": [round(value, 3) for value in returns[: GYM.episodes]],
         "settings": {} if file is None else yaml.safe_load(file.read_text(encoding="utf-8")),
+        "config": asdict(config),
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("gymnasium", "mujoco", "torch", "numpy")},

@@ -92,6 +92,13 @@ def test_a_robots_task_is_judged_by_its_successes(tmp_path: Path) -> None:
     assert "| 95% | 94.0% [90.0%, 98.0%] | **not reached** |" in compare.table([verdict])
 
 
+def test_a_run_with_other_settings_than_those_kept_is_called_older() -> None:
+    kept = yaml.safe_load((compare.FOLDER / "CartPole-v1" / "a2c.yaml").read_text(encoding="utf-8"))
+    made = {**record("a2c", 0, [1.0]), "commit": "HEAD"}
+    assert compare.changed_since({**made, "settings": kept}) == []
+    assert compare.changed_since({**made, "settings": {**kept, "copies": 3}}) == ["a2c.yaml"]
+
+
 def test_every_row_of_the_comparison_has_settings_that_its_trainer_takes() -> None:
     from importlib import import_module
     from importlib.util import find_spec
