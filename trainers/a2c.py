@@ -22,7 +22,9 @@ from trainers.common.on_policy import (
     collect,
     in_critics_units,
     judge,
+    policy_loss,
     require_transitions,
+    value_loss,
 )
 from trainers.common.returns import generalised_advantages
 from trainers.common.rollout import Rollout
@@ -170,16 +172,6 @@ def value_targets(judgement: Judgement, config: Config) -> Tensor:
     if config.value_target == "td":
         return judgement.value + judgement.delta
     return judgement.value + generalised_advantages(judgement.delta, judgement.goes_on, config.discount)
-
-
-def policy_loss(log_prob: Tensor, advantage: Tensor) -> Tensor:
-    """-mean(A ln π(a|s)), whose gradient is the policy gradient's (Mnih et al. 2016, sec. 4; Sutton et al. 2000)."""
-    return -(log_prob * advantage).mean()
-
-
-def value_loss(value: Tensor, target: Tensor) -> Tensor:
-    """Half the mean squared error."""
-    return 0.5 * (value - target).square().mean()
 
 
 # An update

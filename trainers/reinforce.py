@@ -17,7 +17,7 @@ from trainers.common.config import config_from as _config_from
 from trainers.common.device import Device
 from trainers.common.distributions import world_action
 from trainers.common.networks import Activation
-from trainers.common.on_policy import Learner, Schedule, in_critics_units
+from trainers.common.on_policy import Learner, Schedule, in_critics_units, value_loss
 from trainers.common.run import Run
 from trainers.common.training import begin, evaluate, finished, passed, state_of
 from trainers.common.vec_env import Step, VecEnv, action_taken
@@ -159,11 +159,6 @@ def policy_gradient_loss(log_prob: Tensor, weight: Tensor) -> Tensor:
     with the length of episodes.
     """
     return -(log_prob * weight).mean()
-
-
-def value_loss(value: Tensor, target: Tensor) -> Tensor:
-    """Half the mean squared error."""
-    return 0.5 * (value - target).square().mean()
 
 
 # What is learned from

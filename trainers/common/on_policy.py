@@ -162,6 +162,16 @@ class Batch:
         return len(self.advantage)
 
 
+def policy_loss(log_prob: Tensor, advantage: Tensor) -> Tensor:
+    """-mean(A ln π(a|s)), whose gradient is the policy gradient's (Mnih et al. 2016, sec. 4; Sutton et al. 2000)."""
+    return -(log_prob * advantage).mean()
+
+
+def value_loss(value: Tensor, target: Tensor) -> Tensor:
+    """Half the mean squared error."""
+    return 0.5 * (value - target).square().mean()
+
+
 def in_critics_units(critic: Critic, value: Tensor) -> Tensor:
     """Values or returns `[…]` in units of the returns' own mean and deviation, where every task's loss is alike."""
     return critic.returns(value.unsqueeze(-1)).squeeze(-1)
