@@ -158,6 +158,14 @@ def test_a_discrete_action_is_the_motion_of_its_number() -> None:
         assert np.array_equal(seen, same), "the policy sees what the robot was asked for"
 
 
+@ALL_TASKS
+def test_motions_are_actions(task_name: str) -> None:
+    task = tasks.load(task_name)
+    for motion in task.motions:
+        assert len(motion.action) == len(task.action) and np.abs(motion.action).max() <= 1
+    assert len({motion.name for motion in task.motions}) == len(task.motions)
+
+
 @pytest.mark.parametrize("number", [-1.0, 7.0, 2.5])
 def test_a_number_of_no_motion_is_refused(number: float) -> None:
     world = make("mobile_goto", discrete=True)

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from companion.worlds.unity import BehaviorWorld, PlayerError, Restarts, UnityWorld, UnityWorlds
+from tests.worlds.foreign_player import RED, RUNNER, worth
 from tests.worlds.test_unity import executable, port
 
 __all__ = ["port"]
@@ -211,6 +212,30 @@ def test_two_behaviours_learn_side_by_side_and_none_waits_for_one_that_finished(
 def same(told: dict[str, Any], mine: dict[str, Any]) -> bool:
     names = ("agent", "from", "to", "reward", "action", "terminated", "truncated")
     return all(told[name] == mine[name] for name in names)
+
+
+def test_several_players_of_several_behaviours(player: Path, port: int, tmp_path: Path) -> None:
+    worlds = UnityWorlds(player, players=2, copies={"Runner": 6, "Talker": 6}, **arguments(port, tmp_path))
+    noted: dict[str, Transitions] = {}
+
+    def learn(name: str) -> Callable[[], None]:
+        def work() -> None:
+            trainer = Random(worlds[name], seed=5)
+            trainer.step(40)
+            noted[name] = trainer.noted
+            worlds[name].close()
+
+        return work
+
+    try:
+        assert Threads(learn("Runner"), learn("Talker")).join() == []
+    finally:
+        worlds.close()
+    for behavior, transitions in ((RUNNER, noted["Runner"]), (RED, noted["Talker"])):
+        assert len(transitions) > 80
+        for each in transitions:
+            earned = (each["to"] - each["from"]) * worth(behavior, each["action"])
+            assert each["reward"] == pytest.approx(earned, rel=1e-5), "each player's agents got their own actions"
 
 
 def test_a_closed_world_without_a_policy_idles_among_what_is_open(

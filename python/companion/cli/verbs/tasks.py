@@ -34,6 +34,7 @@ def _describe(name: str) -> dict[str, Any]:
         "success": task.success_means,
         "observation_size": task.layout.size,
         "action_size": len(task.action),
+        "motions": [motion.name for motion in task.motions],
         "control_period_s": task.control_period_s,
         "max_episode_s": task.max_episode_s,
         "recipes": recipes_of(name),
