@@ -178,11 +178,12 @@ def _commit() -> str:
 
 
 def changed_since(record: dict[str, Any]) -> list[str]:
-    """What of a trainer's own code was changed after a run of ours was made."""
-    name = record["trainer"]
-    return _git(
-        "diff", "--name-only", record["commit"], "HEAD", "--", f"trainers/{name}.py", f"trainers/{name}"
-    ).split()
+    """What of a trainer's own code and settings was changed after a run of ours was made."""
+    name, commit = record["trainer"], record["commit"].removesuffix("-dirty")
+    changed = _git("diff", "--name-only", commit, "HEAD", "--", f"trainers/{name}.py", f"trainers/{name}").split()
+    file = FOLDER / record["environment"] / f"{name}.yaml"
+    settings = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}) if file.exists() else {}
+    return changed if settings == record["settings"] else [*changed, file.name]
 
 
 # Statistics
