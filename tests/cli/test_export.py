@@ -181,8 +181,10 @@ class _Picker(nn.Module):
         self.space = ActionSpace(0, (choices,))
 
     def forward(self, observation: Tensor, mask: Tensor | None = None) -> Tensor:
-        del mask
-        return self.logits(observation).argmax(-1, keepdim=True).float()
+        logits = self.logits(observation)
+        if mask is not None:
+            logits = torch.where(mask, logits, torch.full_like(logits, -1e8))
+        return logits.argmax(-1, keepdim=True).float()
 
 
 def test_a_file_that_is_no_policy_takes_no_place(tmp_path: Path) -> None:

@@ -116,6 +116,36 @@ def test_a_closed_choice_is_never_given() -> None:
         np.testing.assert_array_equal(found[name], np.tile([2, 1], (200, 1)))
 
 
+class Heedless(nn.Module):
+    space = ActionSpace(0, (3,))
+
+    def forward(self, observation: Tensor, mask: Tensor | None = None) -> Tensor:
+        del mask
+        return observation[:, :3].argmax(-1, keepdim=True).float()
+
+
+def test_an_actor_that_takes_no_notice_of_masks_is_refused() -> None:
+    """Unity would refuse a file of discrete actions without masks, and a closed choice could be made."""
+    assert check_parity(robot_onnx(Heedless(), 60), Heedless(), OBSERVATIONS) == 0.0
+    with pytest.raises(ValueError, match="makes no use of action_masks"):
+        unity_onnx(Heedless(), [60])
+
+
+def test_nothing_in_a_discrete_policys_files_is_empty() -> None:
+    """A tensor without entries, which the missing continuous entries would be, is more than some runtimes take."""
+    actor = _actor(DISCRETE)
+    for file in (robot_onnx(actor, 60), unity_onnx(actor, [36, 24])):
+        model = onnx.load_from_string(file)
+        names = [name for node in model.graph.node for name in node.output]
+        del model.graph.output[:]
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+        sizes = {"observation": 60, "obs_0": 36, "obs_1": 24, "action_masks": 8}
+        wanted = [value.name for value in model.graph.input]
+        found = _run(model.SerializeToString(), **{name: np.ones((2, sizes[name]), np.float32) for name in wanted})
+        assert [name for name, value in found.items() if value.size == 0] == []
+        assert "RandomNormalLike" not in {node.op_type for node in model.graph.node}
+
+
 def test_motions_are_looked_up_inside_the_file() -> None:
     """A robot gets the continuous action of the motion that the policy chose."""
     actor = _actor(ActionSpace(0, (3,)))

@@ -6,11 +6,12 @@ An actor is called as `actor(observation, mask)` or, where it has a `memory` (th
 
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from numpy.typing import ArrayLike
 from onnx import TensorProto, helper
@@ -195,7 +196,53 @@ def _exported(
             dynamo=False,
         )
     module.actor.train(was_training)
-    return onnx.load_from_string(buffer.getvalue())
+    model = onnx.load_from_string(buffer.getvalue())
+    unused = example.keys() - {value.name for value in model.graph.input}
+    if unused:
+        raise ValueError(f"the actor can't be exported: it makes no use of {', '.join(sorted(unused))}")
+    return _without_empty_tensors(model, example)
+
+
+def _without_empty_tensors(model: onnx.ModelProto, example: Mapping[str, Tensor]) -> onnx.ModelProto:
+    """Join nothing of size 0, such as the continuous entries of a discrete action: not every runtime takes that."""
+    empty = _empty_tensors(model, example)
+    for node in model.graph.node:
+        if node.op_type == "Concat" and empty.intersection(node.input):
+            parts = [name for name in node.input if name not in empty]
+            del node.input[:]
+            node.input.extend(parts)
+            if len(parts) == 1:
+                node.op_type = "Identity"
+                del node.attribute[:]
+    _drop_unused(model.graph)
+    return model
+
+
+def _empty_tensors(model: onnx.ModelProto, example: Mapping[str, Tensor]) -> set[str]:
+    """The names of all that turns out to have no entries when the graph is run."""
+    watched = onnx.ModelProto.FromString(model.SerializeToString())
+    inner = [name for node in model.graph.node for name in node.output]
+    del watched.graph.output[:]
+    watched.graph.output.extend(onnx.ValueInfoProto(name=name) for name in inner)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    found = session.run(inner, {name: value.numpy() for name, value in example.items()})
+    return {name for name, value in zip(inner, found, strict=True) if np.asarray(value).size == 0}
+
+
+def _drop_unused(graph: onnx.GraphProto) -> None:
+    """Take out what no output depends on."""
+    needed = {output.name for output in graph.output}
+    kept: list[onnx.NodeProto] = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            kept.append(node)
+    constants = [constant for constant in graph.initializer if constant.name in needed]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(reversed(kept))
+    graph.initializer.extend(constants)
 
 
 def _kinds(space: ActionSpace) -> list[str]:
