@@ -134,6 +134,14 @@ def test_defaults_of_sac_are_those_of_mlagents() -> None:
     assert (given.updates_per_step, given.initial_temperature, given.hidden_sizes) == (1.0, 1.0, (128, 128))
 
 
+def test_a_rewards_strength_is_the_inverse_of_a_temperature() -> None:
+    """Strength x reward + α x entropy has the optimum of reward + α / strength x entropy; PPO knows no scale at all."""
+    text = "behaviors: {A: {trainer_type: %s, reward_signals: {extrinsic: {strength: 4.0}}}}"
+    assert sac.config_from(config(text % "sac").behavior("A").settings).initial_temperature == 0.25
+    (note,) = config(text % "ppo").notes
+    assert "strength changes nothing here" in note
+
+
 DEFAULTS = """\
 default_settings:
   trainer_type: ppo
@@ -342,9 +350,9 @@ REFUSED: dict[str, tuple[str, str]] = {
         "5: behaviors.A.reward_signals.curiosity is not supported here",
     ),
     "no reward": ("behaviors: {A: {reward_signals: {}}}", "reward_signals name no extrinsic reward"),
-    "a strength": (
-        "behaviors: {A: {reward_signals: {extrinsic: {strength: 0.5}}}}",
-        "extrinsic.strength is not supported here",
+    "no strength": (
+        "behaviors: {A: {reward_signals: {extrinsic: {strength: 0}}}}",
+        "extrinsic.strength is 0; it must be at least 1e-06",
     ),
     "self-play": ("behaviors: {A: {self_play: {window: 10}}}", "self_play is not supported here"),
     "cloning": ("behaviors: {A: {behavioral_cloning: {demo_path: x}}}", "behavioral_cloning is not supported here"),

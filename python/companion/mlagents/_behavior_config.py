@@ -144,7 +144,7 @@ def read_behavior(name: str, block: Node, default: Node | None, notes: Notes) ->
     _tell(whole, trainer, notes)
     network = whole.block("network_settings").only(_NETWORK)
     taken = _ppo(whole) if trainer == "ppo" else _sac(whole, notes)
-    taken |= _network(network, taken["batch_size"][0], trainer) | _reward(whole)
+    taken |= _network(network, taken["batch_size"][0], trainer) | _reward(whole, taken, notes)
     return Behavior(
         name,
         trainer,
@@ -237,8 +237,12 @@ def _memory(memory: Node, batch_size: int) -> Taken:
     }
 
 
-def _reward(whole: Node) -> Taken:
-    """The discount of the one reward signal there is."""
+def _reward(whole: Node, taken: Taken, notes: Notes) -> Taken:
+    """The discount of the one reward signal there is, and what its strength comes to.
+
+    PPO brings its advantages to unit variance, whatever the reward's scale. SAC maximises strength x reward + α x
+    entropy; reward + α / strength x entropy has the same optimum.
+    """
     signals = whole.block("reward_signals").only(("extrinsic", "curiosity", "rnd", "gail"))
     for name in ("curiosity", "rnd", "gail"):
         if signals.get(name) is not None:
@@ -247,9 +251,14 @@ def _reward(whole: Node) -> Taken:
         raise signals.wrong("name no extrinsic reward")
     extrinsic = signals.block("extrinsic").only(("gamma", "strength", "network_settings"))
     extrinsic.block("network_settings").only(_NETWORK)  # ML-Agents makes no use of it either
-    if extrinsic.number("strength", 1.0) != 1.0:
-        raise extrinsic.need("strength").refused("rewards are taken as they come, which is a strength of 1")
-    return {"discount": (extrinsic.number("gamma", 0.99, 0.0, 1.0), extrinsic.place("gamma"))}
+    discount: Taken = {"discount": (extrinsic.number("gamma", 0.99, 0.0, 1.0), extrinsic.place("gamma"))}
+    strength = extrinsic.number("strength", 1.0, 1e-6)
+    if "initial_temperature" in taken:
+        temperature, place = taken["initial_temperature"]
+        return discount | {"initial_temperature": (temperature / strength, place)}
+    if strength != 1.0:
+        notes.add(extrinsic.need("strength"), "ppo brings its advantages to one scale")
+    return discount
 
 
 def _refuse(whole: Node) -> None:
