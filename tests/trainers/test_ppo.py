@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainers.tiny_worlds import Bandit, Floats, HalfIdle, PointMass, TinyStep, TwoRooms
+from tests.trainers.tiny_worlds import (
+    Bandit,
+    Floats,
+    HalfIdle,
+    MaskedBandit,
+    MixedBandit,
+    PointMass,
+    TinyStep,
+    TwoRooms,
+)
 from trainers import ppo
 from trainers.common.rollout import Rollout
 from trainers.common.run import METRICS, Run
@@ -193,6 +203,74 @@ def test_a_deterministic_actor_is_judged_now_and_then_and_may_end_the_run(tmp_pa
     assert seen == [False] * 3
     judged = [line["step"] for line in _metrics(tmp_path) if "Evaluation/success" in line]
     assert judged == [1024, 2048, 3072]
+
+
+@pytest.mark.parametrize(("world", "best"), [(MixedBandit, 0.0), (MaskedBandit, -0.5)])
+def test_choices_are_learned_alone_and_beside_continuous_entries(
+    world: type[Bandit], best: float, tmp_path: Path
+) -> None:
+    with Run(tmp_path, quiet=True) as run:
+        train(world, Config(**SMALL, steps=25_000, learning_rate=3e-3), run)
+    late = [line["Environment/Cumulative Reward"] for line in _metrics(tmp_path)[-5:]]
+    assert np.mean(late) > best - 0.15
+
+
+# Settings that other projects' files have
+
+
+def test_a_buffer_is_shared_by_the_copies_that_there_are() -> None:
+    assert Learner(PointMass(48, 0), Config(buffer_size=1000)).room(PointMass(48, 0)).steps == 21
+    assert Learner(PointMass(48, 0), Config(rollout_steps=7)).room(PointMass(48, 0)).steps == 7
+
+
+def test_a_batch_size_takes_the_place_of_minibatches() -> None:
+    learner, _, batch = _collected(PointMass(8, 0), Config(**{**SMALL, "rollout_steps": 25}, batch_size=64))
+    parts = [len(part.rows(part.action)) for part in batch.shuffled(learner.parts(batch), learner.generator)]
+    assert parts == [50, 50, 50, 50]
+
+
+def test_a_time_horizon_cuts_the_sum_of_the_advantage() -> None:
+    def advantage(**settings: Any) -> torch.Tensor:
+        config = Config(**{**SMALL, "rollout_steps": 8}, normalise_advantages=False, **settings)
+        _, _, batch = _collected(PointMass(8, 0), config)
+        return batch.advantage.unflatten(0, (8, 8)).squeeze(-1)
+
+    td_error, horizon, whole = advantage(gae_lambda=0.0), advantage(time_horizon=4), advantage()
+    torch.testing.assert_close(horizon[[3, 7]], td_error[[3, 7]])
+    torch.testing.assert_close(horizon[4:], whole[4:])
+    torch.testing.assert_close(horizon[2], td_error[2] + 0.99 * 0.95 * td_error[3])
+    assert not torch.allclose(horizon[:4], whole[:4])
+
+
+def test_clip_and_entropy_reward_follow_their_schedules(tmp_path: Path) -> None:
+    settings = {"clip_schedule": "linear", "final_clip": 0.1, "entropy_schedule": "linear", "entropy_coefficient": 0.04}
+    with Run(tmp_path, quiet=True) as run:
+        train(PointMass, Config(**SMALL, steps=4 * 512, **settings), run)
+    lines = _metrics(tmp_path)
+    assert [line["Policy/Epsilon"] for line in lines] == pytest.approx([0.2, 0.175, 0.15, 0.125])
+    assert [line["Policy/Beta"] for line in lines] == pytest.approx([0.04, 0.03, 0.02, 0.01])
+
+
+@pytest.mark.parametrize("settings", [{"value_clip": 0.2}, {"max_grad_norm": 0.0}, {"normalise_observations": False}])
+def test_a_bandit_is_solved_with_any_of_them(settings: dict[str, Any], tmp_path: Path) -> None:
+    with Run(tmp_path, quiet=True) as run:
+        train(Bandit, Config(**SMALL, steps=16_000, activation="silu", **settings), run)
+    assert _metrics(tmp_path)[-1]["Policy/Std"] < 0.4
+    assert _metrics(tmp_path)[-1]["Environment/Success"] > 0.3
+
+
+def test_an_action_that_was_given_earlier_is_learned_from_as_it_was_taken() -> None:
+    class Late(PointMass):
+        """Copy 0 is still at an earlier action."""
+
+        def step(self, action: Floats) -> TinyStep:
+            taken = action.copy()
+            taken[0] = 0.25
+            return replace(super().step(taken), taken=taken)
+
+    _, rollout, _ = _collected(Late(8, 0), Config(**SMALL))
+    assert rollout.action[:, 0].eq(0.25).all()
+    assert rollout.action[:, 1:].abs().max() > 1.0  # as drawn, before it was cut for the world
 
 
 # What must not be silent

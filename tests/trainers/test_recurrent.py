@@ -22,15 +22,21 @@ def _sequence(idle_share: float = 0.0) -> tuple[Tensor, Memory, Tensor, Tensor]:
     return features, Memory(*torch.randn(2, ROWS, SIZE, generator=generator)), begins, idle
 
 
+def _at_once(body: LstmBody, features: Tensor, memory: Memory, begins: Tensor, idle: Tensor | None) -> Tensor:
+    """The outputs of a sequence, and last something made of what is remembered at its end."""
+    outputs, trace = body.unroll(features, memory, begins, idle)
+    return torch.cat((outputs, body.last(trace.hidden[-1:] + trace.cell[-1:])))
+
+
 def _step_by_step(body: LstmBody, features: Tensor, memory: Memory, begins: Tensor, idle: Tensor) -> Tensor:
-    """The outputs by single steps, differentiated by torch itself."""
+    """The same by single steps, differentiated by torch itself."""
     outputs = []
     for now, begin, stay in zip(features, begins, idle, strict=True):
         memory = memory.forgotten(begin)
         output, new = body.step(now, memory)
         memory = memory.where(stay, new)
-        outputs.append(torch.where(stay.unsqueeze(-1), body.last(memory.hidden), output))
-    return torch.stack(outputs)
+        outputs.append(output)
+    return torch.stack([*outputs, body.last(memory.hidden + memory.cell)])
 
 
 def test_a_step_is_torchs_lstm_cell() -> None:
@@ -55,10 +61,10 @@ def test_a_sequence_equals_its_steps_values_and_gradients() -> None:
         inputs = [features, *memory]
         for tensor in inputs:
             tensor.requires_grad_()
-        weight = torch.randn(STEPS, ROWS, 2)
+        weight = torch.randn(STEPS + 1, ROWS, 2)
         results = []
         for outputs in (
-            body.unroll(features, memory, begins, idle if idle_share else None)[0],
+            _at_once(body, features, memory, begins, idle if idle_share else None),
             _step_by_step(body, features, memory, begins, idle),
         ):
             gradients = torch.autograd.grad((outputs * weight).sum(), [*inputs, *body.parameters()])

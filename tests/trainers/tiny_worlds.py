@@ -241,3 +241,60 @@ class MaskedBandit(MixedBandit):
         x, y = self._observation.T
         wanted = np.digitize(y, (-1 / 3, 1 / 3))
         return (np.arange(3) != wanted[:, None]) | (x <= 0)[:, None]
+
+
+class Recall:
+    """An episode shows +1 or -1 once, then nothing for a while, and then asks which it was: choice 0 for -1, 1 for +1.
+
+    observation = (what is shown, 1 where the answer is due). A right answer pays 1; the others are not looked at.
+    """
+
+    observation_size = 2
+    action_size = 1
+    discrete_branches: tuple[int, ...] = (2,)
+    action_mask = None
+    decisions = 5
+
+    def __init__(self, num_envs: int, seed: int) -> None:
+        self.num_envs = num_envs
+        self._random = np.random.default_rng(seed)
+        self._shown = np.zeros(num_envs, np.float32)
+        self._age = np.zeros(num_envs, np.int64)
+
+    def reset(self, seed: int) -> Floats:
+        self._random = np.random.default_rng(seed)
+        self._age = self._random.integers(0, self.decisions, self.num_envs)  # so that the copies don't end together
+        self._shown = self._draw()
+        return self._look()
+
+    def step(self, action: Floats) -> TinyStep:
+        ended = self._age == self.decisions - 1
+        right = ended & ((action[:, 0] == 1) == (self._shown > 0))
+        reward = right.astype(np.float32)
+        self._age = np.where(ended, 0, self._age + 1)
+        final = np.zeros((self.num_envs, 2), np.float32)
+        self._shown = np.where(ended, self._draw(), self._shown)
+        observation = self._look()
+        lengths = np.full(ended.sum(), self.decisions)
+        episodes = TinyEpisodes(lengths, reward[ended], right[ended])
+        everyone = np.ones(self.num_envs, bool)
+        final = np.where(ended[:, None], final, observation)
+        return TinyStep(observation, reward, ended, ended & False, final, everyone, episodes)
+
+    def get_state(self) -> Mapping[str, Any] | None:
+        return {"random": self._random.bit_generator.state, "shown": self._shown.copy(), "age": self._age.copy()}
+
+    def set_state(self, state: Mapping[str, Any]) -> Floats:
+        self._random.bit_generator.state = state["random"]
+        self._shown, self._age = np.array(state["shown"]), np.array(state["age"])
+        return self._look()
+
+    def close(self) -> None:
+        pass
+
+    def _draw(self) -> Floats:
+        return self._random.choice(np.array([-1, 1], np.float32), self.num_envs)
+
+    def _look(self) -> Floats:
+        due = self._age == self.decisions - 1
+        return np.stack([np.where(self._age == 0, self._shown, 0), due], axis=-1).astype(np.float32)

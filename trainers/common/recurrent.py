@@ -53,30 +53,32 @@ class LstmBody(nn.Module):
             features: of successive decisions.
             memory: `[rows, size]`, before the first of them.
             begins: where an episode begins, so that the memory is emptied before the step, `[steps, rows]`.
-            idle: where there was no decision, so that the memory stays as it was, `[steps, rows]`; None for nowhere.
+            idle: where no decision was made, so that the memory stays as it was before, `[steps, rows]`; None for
+                nowhere. The outputs are those of a decision there too.
         """
         keep = (~begins).to(features.dtype).unsqueeze(-1)
         stay = None if idle is None else idle.unsqueeze(-1)
         driven = self.driven(self.encoder(features.flatten(0, 1))).unflatten(0, begins.shape)
-        hidden, cell = cast(tuple[Tensor, Tensor], _Unrolled.apply(driven, self.recurrent.weight, *memory, keep, stay))
-        return self.last(hidden), Memory(hidden, cell)
+        found = _Unrolled.apply(driven, self.recurrent.weight, *memory, keep, stay)
+        shown, hidden, cell = cast(tuple[Tensor, Tensor, Tensor], found)
+        return self.last(shown), Memory(hidden, cell)
 
 
 class _Unrolled(torch.autograd.Function):
-    """The steps of an LSTM with its backpropagation through time.
+    """The steps of an LSTM with its backpropagation through time: what it shows, and its state after each step.
 
-    Written out because torch's own can't empty the memory in the middle of a sequence, and its single steps take twice
-    as long. The gates of a step lie side by side: input, forget, output, candidate.
+    Written out because torch's own can't empty the memory in the middle of a sequence, and its single steps take half
+    as long again. The gates of a step lie side by side: input, forget, output, candidate.
     """
 
     @staticmethod
     def forward(
         ctx: Any, driven: Tensor, weight: Tensor, hidden: Tensor, cell: Tensor, keep: Tensor, stay: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         steps, rows, width = driven.shape
         size = width // 4
         gates = driven.clone()
-        hiddens, cells, squashed, old_hidden, old_cell = driven.new_empty(5, steps, rows, size)
+        shown, cells, squashed, old_hidden, old_cell = (driven.new_empty(steps, rows, size) for _ in range(5))
         for t in range(steps):
             torch.mul(hidden, keep[t], out=old_hidden[t])
             torch.mul(cell, keep[t], out=old_cell[t])
@@ -85,12 +87,13 @@ class _Unrolled(torch.autograd.Function):
             gates[t, :, 3 * size :].tanh_()
             keep_new, keep_old, show, candidate = gates[t].chunk(4, -1)
             cell = torch.mul(keep_old, old_cell[t], out=cells[t]).addcmul_(keep_new, candidate)
-            hidden = torch.mul(show, torch.tanh(cell, out=squashed[t]), out=hiddens[t])
+            hidden = torch.mul(show, torch.tanh(cell, out=squashed[t]), out=shown[t])
             if stay is not None:
-                torch.where(stay[t], old_hidden[t], hidden, out=hidden)
-                torch.where(stay[t], old_cell[t], cell, out=cell)
+                hidden = torch.where(stay[t], old_hidden[t], hidden)
+                cell = cells[t].copy_(torch.where(stay[t], old_cell[t], cell))
         ctx.save_for_backward(gates, weight, keep, stay, squashed, old_hidden, old_cell)
-        return hiddens, cells
+        hiddens = shown.clone() if stay is None else torch.where(stay, old_hidden, shown)
+        return shown, hiddens, cells
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -99,10 +102,11 @@ class _Unrolled(torch.autograd.Function):
         d_gates = torch.empty_like(gates)
         d_hidden, d_cell = torch.zeros_like(squashed[0]), torch.zeros_like(squashed[0])
         for t in range(len(gates) - 1, -1, -1):
-            d_hidden, d_cell = d_hidden + gradients[0][t], d_cell + gradients[1][t]
-            through_hidden, through_cell = d_hidden, d_cell
-            if stay is not None:
-                d_hidden, d_cell = d_hidden.masked_fill(stay[t], 0.0), d_cell.masked_fill(stay[t], 0.0)
+            d_hidden, d_cell = d_hidden + gradients[1][t], d_cell + gradients[2][t]
+            stayed = None if stay is None else (d_hidden * stay[t], d_cell * stay[t])
+            if stayed is not None:
+                d_hidden, d_cell = d_hidden - stayed[0], d_cell - stayed[1]
+            d_hidden = d_hidden + gradients[0][t]
             keep_new, keep_old, show, candidate = gates[t].chunk(4, -1)
             d_new, d_old, d_show, d_candidate = d_gates[t].chunk(4, -1)
             d_cell = d_cell + d_hidden * show * (1 - squashed[t].square())
@@ -112,10 +116,9 @@ class _Unrolled(torch.autograd.Function):
             torch.mul(d_cell * keep_new, 1 - candidate.square(), out=d_candidate)
             opened = gates[t, :, : 3 * size]
             d_gates[t, :, : 3 * size].mul_(opened * (1 - opened))
-            before_hidden, before_cell = d_gates[t] @ weight, d_cell * keep_old
-            if stay is not None:
-                before_hidden = torch.where(stay[t], through_hidden, before_hidden)
-                before_cell = torch.where(stay[t], through_cell, before_cell)
-            d_hidden, d_cell = before_hidden * keep[t], before_cell * keep[t]
+            d_hidden, d_cell = d_gates[t] @ weight, d_cell * keep_old
+            if stayed is not None:
+                d_hidden, d_cell = d_hidden + stayed[0], d_cell + stayed[1]
+            d_hidden, d_cell = d_hidden * keep[t], d_cell * keep[t]
         d_weight = d_gates.flatten(0, 1).t() @ old_hidden.flatten(0, 1)
         return d_gates, d_weight, d_hidden, d_cell, None, None
