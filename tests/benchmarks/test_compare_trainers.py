@@ -127,3 +127,12 @@ def test_kept_results_are_whole() -> None:
 def test_the_page_shows_what_the_kept_results_say() -> None:
     text = (compare.ROOT / "docs" / "trainers.md").read_text(encoding="utf-8")
     assert compare.table(compare.verdicts(compare.rows(), compare.FOLDER / "results")) in text
+
+
+def test_how_many_times_faster_is_the_ratio_of_the_medians() -> None:
+    from benchmarks import time_beside_sb3 as beside
+
+    found = beside.summary("arm_reach", "ppo", {"companion": [10.0, 30.0, 20.0], "sb3": [30.0, float("inf"), 25.0]})
+    assert (found["companion_seconds"], found["sb3_seconds"], found["times_faster"]) == (20.0, 30.0, 1.5)
+    never = beside.summary("arm_reach", "ppo", {"companion": [20.0], "sb3": [float("inf")]})
+    assert (never["sb3_seconds"], never["times_faster"]) == (None, None)
