@@ -124,8 +124,11 @@ def check_settings(order: Order) -> None:
     """Refuse what can be known to be wrong before a player is started.
 
     Raises:
-        ValueError: on a setting or a device that can't be; names its place.
+        ValueError: on a setting, a device or a player that can't be; names its place.
     """
+    from companion.worlds._fleet import check_players
+
+    check_players(order.players.path, order.players.count, () if order.copies is None else (order.copies,))
     listed = [*order.file.behaviors.values(), *([order.file.others] if order.file.others else [])]
     for behavior in listed:
         _config(order, behavior, {})
@@ -134,6 +137,12 @@ def check_settings(order: Order) -> None:
 def holds_runs(directory: Path) -> bool:
     """Whether some behavior learned something there."""
     return (directory / CONFIG).exists() and any(map(_run_directory.holds_a_run, _runs_in(directory)))
+
+
+def record_before(directory: Path) -> RunRecord | None:
+    """What the run of one of the behaviors there says of the players."""
+    runs = _runs_in(directory)
+    return _run_directory.read_record(runs[0]) if runs else None
 
 
 def _runs_in(directory: Path) -> list[Path]:
@@ -211,7 +220,7 @@ def _learner(order: Order, name: str, world: "BehaviorWorld", *, is_alone: bool)
         player=None if order.players.path is None else str(order.players.path),
         players=order.players.count,
         port=order.players.base_port,
-        set={},
+        set={"arguments": list(order.players.arguments)},
     )
     if old is not None:
         check_same(directory, old, record)

@@ -47,13 +47,13 @@ def _whole(low: int, high: float = math.inf) -> Callable[[str], int]:
 Count = Annotated[int, _word("N", _whole(1), "")]
 ConfiguredCount = Annotated[int | None, _word("N", _whole(1), "as configured")]
 Seed = Annotated[int, _word("SEED", _whole(0, 2**31 - 1), "")]
-ConfiguredEpisodes = Annotated[int | None, _word("N", _whole(1), "500, or 100 in gymnasium")]
+ConfiguredEpisodes = Annotated[int | None, _word("N", _whole(1), "500; 100 in gymnasium, 20 in a foreign player")]
 TestedEpisodes = Annotated[int | None, _word("N", _whole(1), "1000, or 100 in gymnasium")]
 JudgingCopies = Annotated[int | None, _word("N", _whole(1), "256, or 16 in gymnasium")]
 ConfiguredSeed = Annotated[int | None, _word("SEED", _whole(0, 2**31 - 1), "as configured")]
 Port = Annotated[int, _word("PORT", _whole(1, 65535), "")]
 ConfiguredDevice = Annotated[str | None, _word("{cpu,cuda,auto}", _one_of("cpu", "cuda", "auto"), "as configured")]
-ConfiguredTrainer = Annotated[str | None, _word("NAME", str, "ppo, or the resumed run's")]
+ConfiguredTrainer = Annotated[str | None, _word("NAME", str, "ppo, or as resumed")]
 ConfiguredPort = Annotated[int | None, _word("PORT", _whole(1, 65535), "5005, or 5004 for an Editor")]
 Settings = Annotated[
     tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE", help_behavior_hint=""), tyro.conf.UseAppendAction

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 from companion.rewards import Recipe
 from companion.tasks import Task
 
-WorldKind = Literal["embedded", "unity", "gym"]
+WorldKind = Literal["embedded", "unity"]
 
 
 class Plan(Protocol):

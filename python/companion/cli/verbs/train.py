@@ -180,7 +180,9 @@ def _learn_behaviors(arguments: Arguments) -> int:
 def _order(arguments: Arguments) -> _behaviors.Order:
     """What is to be learned in a player, checked as far as it can be before the player is there."""
     if arguments.config is None or not is_trainer_config(given := read(arguments.config)):
-        raise ValueError("what to learn? give a TASK, or a --config of mlagents-learn and the player's --env")
+        raise ValueError(
+            "what to learn? give a TASK, or a --config of mlagents-learn with its --env (see companion train --help)"
+        )
     _refuse_flags(arguments, ("trainer", "recipe", "set", "actions", "export_dir"), "the file and the player")
     file = read_trainer_config(given)
     players = _players(file.players, arguments)
@@ -188,6 +190,9 @@ def _order(arguments: Arguments) -> _behaviors.Order:
     player = players.path.stem if players.path else "editor"
     directory = named or Path("runs", f"{player}-{datetime.now():%Y%m%d-%H%M%S}")
     wish = Wish(arguments.resume or file.run.resume, arguments.force or file.run.force, named is not None)
+    goes_on = goes_on_there(directory, wish, _behaviors.holds_runs)
+    if goes_on and players.path is None:
+        players = _players_before(players, _behaviors.record_before(directory))
     seed = arguments.seed if arguments.seed is not None else players.seed or 0
     order = _behaviors.Order(
         file=file,
@@ -195,7 +200,7 @@ def _order(arguments: Arguments) -> _behaviors.Order:
         players=players,
         copies=arguments.copies,
         directory=directory,
-        goes_on=goes_on_there(directory, wish, _behaviors.holds_runs),
+        goes_on=goes_on,
         flags={"steps": arguments.steps, "seed": seed, "device": arguments.device or file.device},
         seed=seed,
         episodes=arguments.episodes or _behaviors.EPISODES,
@@ -215,6 +220,14 @@ def _players(players: Players, arguments: Arguments) -> Players:
         base_port=arguments.port or players.base_port,
         count=arguments.players if arguments.players != 1 else players.count,
     )
+
+
+def _players_before(players: Players, old: RunRecord | None) -> Players:
+    """The players that a resumed run had, where nobody says which."""
+    if old is None or old.player is None:
+        return players
+    arguments = players.arguments or tuple(old.set.get("arguments", ()))
+    return replace(players, path=Path(old.player), arguments=arguments, count=max(players.count, old.players))
 
 
 def _refuse_flags(arguments: Arguments, names: Sequence[str], whose: str) -> None:
