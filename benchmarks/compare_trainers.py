@@ -338,12 +338,16 @@ def plot(found: Sequence[Verdict], file: Path) -> None:
 
     found = [verdict for verdict in found if not verdict.row.is_task]
     places = list(dict.fromkeys(verdict.row.environment for verdict in found))
-    figure, axes = plt.subplots(1, len(places), figsize=(3.2 * len(places), 3.6), layout="constrained", squeeze=False)
-    for axis, place in zip(axes[0], places, strict=True):
+    columns = min(len(places), 3)
+    lines = -(-len(places) // columns)
+    figure, grid = plt.subplots(lines, columns, figsize=(3.5 * columns, 3 * lines), layout="constrained", squeeze=False)
+    for axis in grid.flat[len(places) :]:
+        axis.axis("off")
+    for axis, place in zip(grid.flat, places, strict=False):
         here = [verdict for verdict in found if verdict.row.environment == place]
         _draw_place(axis, here)
         axis.set_title(place, fontsize=10)
-    axes[0][0].set_ylabel("mean return over 100 episodes")
+    figure.supylabel("mean return over 100 episodes", fontsize=9)
     handles = [Line2D([], [], color=color, marker="o", label=name) for name, color in COLORS.items()]
     handles.append(Line2D([], [], color="0.4", linestyle="--", label="wanted"))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
