@@ -142,6 +142,14 @@ def test_golden_vectors_keep_the_masks_that_were_met() -> None:
     assert np.array_equal(np.array(golden.mask), masks)
 
 
+def test_a_recurrent_policys_golden_vectors_are_a_sequence_of_some_length() -> None:
+    """Its memory adds up what it sees, so where it sees one sample 16 times, its n-th action is that of n times it."""
+    actor, seen = Counter(ActionSpace(2)).eval(), observed()
+    golden = golden_vectors(actor, replace(seen, samples=seen.samples[:1]))
+    sums = torch.from_numpy(seen.samples[:1]) * torch.arange(1, 17)[:, None]
+    np.testing.assert_allclose(golden.action, actor.layer(sums).tanh().detach().numpy(), atol=1e-6)
+
+
 def test_ties_are_no_golden_vectors() -> None:
     """Two choices with the same weights are tied where they win; where the third wins, the sample stays."""
     actor = Net(ActionSpace(0, (3,))).eval()
