@@ -122,7 +122,7 @@ def train(make_world: Callable[[int, int], VecEnv], config: Config, run: Run) ->
     with closing(make_world(config.copies, config.seed)) as world:
         ActionSpace.of(world).require(ACTIONS, "dqn")
         learner = Learner(world, config)
-        return off_policy.train(world, learner, _replay(world, config), config, run)
+        return off_policy.train(world, learner, make_replay(world, config), config, run)
 
 
 # The losses, as in the papers
@@ -325,7 +325,8 @@ class Learner:
         self.updates = state["updates"]
 
 
-def _replay(world: VecEnv, config: Config) -> Replay:
+def make_replay(world: VecEnv, config: Config) -> Replay:
+    """What a training remembers in."""
     prioritised = Prioritisation(config.priority_exponent, config.priority_correction, correction_steps=config.steps)
     return Replay(
         config.buffer_size,

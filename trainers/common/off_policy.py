@@ -202,17 +202,22 @@ class Loop:
             return
         self._since_round = 0
         self._let_normaliser_see()
-        if not len(self.replay):
-            return
-        for _ in range(int(self._updates_due)):
-            batch = self.replay.sample(self.config.batch_size, self._random)
-            lesson = self.learner.learn(batch)
+        if len(self.replay):
+            due = int(self._updates_due)
+            self._updates_due -= due
+            self.learn(due)
+
+    def learn(self, gradient_steps: int) -> None:
+        """So many gradient steps, each on a batch of its own."""
+        learner, replay = self.learner, self.replay
+        for _ in range(gradient_steps):
+            batch = replay.sample(self.config.batch_size, self._random)
+            lesson = learner.learn(batch)
             if lesson.error is not None:
-                self.replay.update_priorities(batch.index, lesson.error)
+                replay.update_priorities(batch.index, lesson.error)
             for name, figure in lesson.figures.items():
                 self._figures[name].append(figure)
-            self.updates += 1
-            self._updates_due -= 1.0
+        self.updates += gradient_steps
 
     def log(self, run: Run) -> None:
         """Tell what happened since the last time.
@@ -220,9 +225,8 @@ class Loop:
         Raises:
             FloatingPointError: if learning diverged.
         """
-        figures = {name: float(torch.stack(values).mean()) for name, values in self._figures.items()}
         gradient_steps = max(map(len, self._figures.values()), default=0)
-        self._figures.clear()
+        figures = self.take_figures()
         self._require_finite(figures)
         scalars = {
             **self._episodes.means(),
@@ -239,6 +243,12 @@ class Loop:
             episode_return=self._episodes.recent_return,
         )
 
+    def take_figures(self) -> dict[str, float]:
+        """The means of what the gradient steps since the last call told."""
+        means = {name: float(torch.stack(values).mean()) for name, values in self._figures.items()}
+        self._figures.clear()
+        return means
+
     def get_state(self) -> dict[str, Any]:
         """All but the replay that `set_state` needs to go on from here."""
         return {
@@ -247,7 +257,7 @@ class Loop:
             "random": checkpoint.random_state(),
             "sampling": self._random.get_state(),
             "episodes": self._episodes.get_state(),
-            "figures": {name: torch.stack(values).cpu() for name, values in self._figures.items()},
+            "figures": {name: torch.stack(values) for name, values in self._figures.items()},
             "steps": self.steps,
             "updates": self.updates,
             "updates_due": self._updates_due,
