@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,18 @@ def test_resuming_with_other_settings_names_them(tmp_path: Path) -> None:
         _finish(tmp_path, resume=True, config=other)
     longer = Config(steps=512, copies=16, rollout_steps=16, hidden_sizes=(16,))
     _finish(tmp_path, resume=True, config=longer)
+    assert [line["step"] for line in _figures(tmp_path)] == [256, 512]
+
+
+def test_a_run_that_knew_fewer_settings_goes_on_with_their_defaults(tmp_path: Path) -> None:
+    short = Config(steps=256, copies=16, rollout_steps=16, hidden_sizes=(16,))
+    _finish(tmp_path, resume=False, config=short)
+    state = checkpoint.load(tmp_path)
+    assert state is not None
+    learner = state["trainer"]["learner"]
+    del learner["config"]["recurrent"], learner["config"]["buffer_size"], learner["memories"]
+    checkpoint.save(tmp_path, state)
+    _finish(tmp_path, resume=True, config=replace(short, steps=512))
     assert [line["step"] for line in _figures(tmp_path)] == [256, 512]
 
 
