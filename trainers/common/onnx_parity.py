@@ -76,7 +76,7 @@ class TorchTwin:
         with _Compared() as compared:
             self(observation, memory, mask)
         tied = np.zeros(len(observation), np.bool_)
-        for scores in compared.scores:
+        for scores in (scores for scores in compared.scores if scores.shape[-1] > 1):
             best, second = scores.topk(2, dim=-1).values.unbind(-1)
             tied |= ((best - second) <= TOLERANCE).flatten().cpu().numpy()
         return tied

@@ -81,26 +81,29 @@ def golden_vectors(
     """What the trained network itself gives for the observed samples; a recurrent one takes them as a sequence.
 
     Where the policy takes a mask, choices are closed as they were at the samples, or at random if nobody kept that.
-    Samples at which two choices are as good as tied are left out: another machine may round them the other way.
-
-    Raises:
-        ValueError: if every sample is such a one.
+    Samples at which two choices are as good as tied are left out, unless all are such: another machine may round them
+    the other way.
     """
     twin = TorchTwin(actor, observed.samples.shape[1], motions)
     rows = np.arange(max(len(observed.samples), GOLDEN_STEPS if twin.memory else 0)) % len(observed.samples)
-    masks = (_masks(observed, twin.space) if masked else np.empty((len(observed.samples), 0), np.float32))[rows]
-    memory, kept = no_memory(twin.memory, 1), list[tuple[Floats, Floats, Floats]]()
-    for row, mask in zip(observed.samples[rows, None], masks[:, None], strict=True):
-        given = row, memory, mask if masked else None
-        if not twin.is_tied(*given).any():
+    masks = _masks(observed, twin.space)[rows] if masked else None
+    given = observed.samples[rows]
+    kept = _acted(twin, given, masks, skip_ties=True) or _acted(twin, given, masks, skip_ties=False)
+    index, action = [row for row, _ in kept], np.stack([action for _, action in kept])
+    open_choices = () if masks is None else golden_rows(masks[index])
+    return GoldenVectors(golden_rows(given[index]), golden_rows(action), open_choices)
+
+
+def _acted(twin: TorchTwin, observation: Floats, masks: Floats | None, *, skip_ties: bool) -> list[tuple[int, Floats]]:
+    """Rows and the actions for them, one after the other; what is skipped is not remembered."""
+    memory, kept = no_memory(twin.memory, 1), list[tuple[int, Floats]]()
+    for row in range(len(observation)):
+        one = slice(row, row + 1)
+        given = observation[one], memory, None if masks is None else masks[one]
+        if not (skip_ties and twin.is_tied(*given).any()):
             action, *memory = twin(*given)
-            kept.append((row[0], action[0], mask[0]))
-    if not kept:
-        raise ValueError(
-            "the policy can't be exported: its choices are tied in every observation that it was judged on"
-        )
-    observation, action, mask = (np.stack(rows) for rows in zip(*kept, strict=True))
-    return GoldenVectors(golden_rows(observation), golden_rows(action), golden_rows(mask) if masked else ())
+            kept.append((row, action[0]))
+    return kept
 
 
 def _masks(observed: Observed, space: ActionSpace) -> Floats:
