@@ -251,6 +251,7 @@ class Learner:
         self.generator = torch.Generator().manual_seed(config.seed)
         self.updates = 0
         self.epsilon = config.exploration_start
+        self.schedules: dict[str, Tensor] = {}
 
     def act(self, observation: Tensor, mask: Tensor | None, moment: Moment) -> Tensor:
         """The best choices, or with chance ε, drawn for each copy, random ones."""
@@ -280,18 +281,20 @@ class Learner:
         figures = {
             "Losses/Q Loss": loss.detach(),
             "Policy/Extrinsic Value Estimate": made.mean(),
-            "Policy/Learning Rate": torch.tensor(self.optimiser.param_groups[0]["lr"]),
-            "Policy/Epsilon": torch.tensor(self.epsilon),
+            **self.schedules,
         }
         return Lesson(figures, error)
 
     def settle(self, steps: int) -> None:
         """Set what changes with the transitions so far: ε and the learning rate."""
-        config = self.config
+        config, group = self.config, self.optimiser.param_groups[0]
         self.epsilon = exploration(config, steps)
         if config.schedule == "linear":
-            for group in self.optimiser.param_groups:
-                group["lr"] = config.learning_rate * max(1 - steps / config.steps, 1e-6)
+            group["lr"] = config.learning_rate * max(1 - steps / config.steps, 1e-6)
+        self.schedules = {
+            "Policy/Learning Rate": torch.tensor(group["lr"]),
+            "Policy/Epsilon": torch.tensor(self.epsilon),
+        }
 
     @torch.no_grad()
     def _target_values(self, batch: Transitions) -> Tensor:
