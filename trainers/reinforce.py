@@ -219,7 +219,7 @@ class _Round:
         self.steps = 0
 
     def play(self) -> Episodes:
-        """Until the last one has ended."""
+        """Until the last of them has ended."""
         observation = self._world.reset(self._seed)
         while (self._going & self._begun).any() or (self._going.any() and not self._begun.any()):
             observation = self._decide(observation)
@@ -342,7 +342,7 @@ def improve(learner: Learner, episodes: Episodes, config: Config) -> None:
         {"Losses/Policy Loss": loss, "Policy/Entropy": entropy, "Policy/Extrinsic Value Estimate": value.mean()},
     )
     if config.baseline == "value":
-        _fit_value(learner, features, to_go, config.value_updates)
+        fit_value(learner, features, to_go, config.value_updates)
 
 
 @torch.no_grad()
@@ -364,7 +364,7 @@ def weights(learner: Learner, episodes: Episodes, config: Config) -> tuple[Tenso
     return to_go, weight - value, value
 
 
-def _fit_value(learner: Learner, features: Tensor, to_go: Tensor, updates: int) -> None:
+def fit_value(learner: Learner, features: Tensor, to_go: Tensor, updates: int) -> None:
     """Bring V nearer to the rewards to go."""
     critic = learner.critic
     critic.rescale(to_go)
