@@ -47,7 +47,9 @@ class Config:
     n_step: Count = 1
     """Rewards that are summed up before the value of what comes next; more is faster, and a little off-policy."""
     learning_rate: Positive = 1e-3
-    """Of Adam, for actor and critic; where the schedule starts."""
+    """Of the critic's Adam; where the schedule starts."""
+    actor_rate_share: Positive = 1.0
+    """The actor's learning rate as a share of the critic's; the paper has 0.1."""
     schedule: Schedule = "constant"
     """Learning rate over time: kept, or brought to 0 at the last step."""
     discount: Fraction = 0.99
@@ -137,6 +139,7 @@ class Learner:
             device,
             learning={"actor": self.actor, "critic": self.critic},
             following={"target_actor": self.target_actor, "target_critic": self.target_critic},
+            rate_share={"actor": config.actor_rate_share},
         )
         std = spread(config.noise_std, config.noise_spread, world.num_envs).to(device)
         self.noise = Noise(config.noise, std, space.size, self.trained.generator)

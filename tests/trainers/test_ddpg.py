@@ -74,3 +74,16 @@ def test_drifting_noise_begins_anew_with_every_episode(tmp_path: Path) -> None:
         trained(ddpg, PointMass, tmp_path, steps=1200)
     assert any(begins.any() for begins, _ in seen)
     assert all(torch.equal(begins, anew) for begins, anew in seen)
+
+
+def test_the_actor_may_learn_slower_than_the_critic() -> None:
+    learner = ddpg.Learner(PointMass(2, 0), ddpg.Config(learning_rate=1e-3, actor_rate_share=0.1, hidden_sizes=(8,)))
+    parts = learner.actor.body, learner.critic
+    before = [[value.clone() for value in part.parameters()] for part in parts]
+    learner.learn(replay_checks.batch())
+    moved = [
+        max(float((now - old).abs().max()) for now, old in zip(part.parameters(), values, strict=True))
+        for part, values in zip(parts, before, strict=True)
+    ]
+    # The first step of Adam is the learning rate in every parameter that has a gradient.
+    assert moved == pytest.approx([1e-4, 1e-3], rel=0.01)

@@ -33,6 +33,7 @@ class Trained:
         device: where all of it lives.
         learning: networks that `descend` changes.
         following: networks that are changed otherwise.
+        rate_share: learning rates of some of the learning ones, as a share of the config's.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Trained:
         device: torch.device,
         learning: Mapping[str, nn.Module],
         following: Mapping[str, nn.Module],
+        rate_share: Mapping[str, float] | None = None,
     ) -> None:
         self.device = device
         self.generator = torch.Generator(device).manual_seed(config.seed)
@@ -48,8 +50,9 @@ class Trained:
         self.learning_rate = config.learning_rate
         self._config = config
         self._modules = {**learning, **following}
+        self._rate_share = {name: (rate_share or {}).get(name, 1.0) for name in learning}
         self._optimisers = {
-            name: torch.optim.Adam(module.parameters(), lr=config.learning_rate, fused=True)
+            name: torch.optim.Adam(module.parameters(), lr=config.learning_rate * self._rate_share[name], fused=True)
             for name, module in learning.items()
         }
 
@@ -105,6 +108,6 @@ class Trained:
 
     def _set_learning_rate(self, rate: float) -> None:
         self.learning_rate = rate
-        for optimiser in self._optimisers.values():
+        for name, optimiser in self._optimisers.items():
             for group in optimiser.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * self._rate_share[name]
