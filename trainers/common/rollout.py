@@ -131,15 +131,3 @@ class Rollout:
             found = [torch.from_numpy(part).to(values.device) for part in (finals, steps, copies)]
             values[found[1], found[2]] = value_of(*found)
         return values
-
-
-def sequences(column: Tensor, length: int) -> Tensor:
-    """`[steps, copies, …]` cut into sequences of so many steps, `[parts x copies, length, …]`.
-
-    The last part is filled up with zeros where the steps don't suffice.
-    """
-    steps, copies = column.shape[:2]
-    parts = -(-steps // length)
-    if parts * length > steps:
-        column = torch.cat((column, column.new_zeros(parts * length - steps, copies, *column.shape[2:])))
-    return column.unflatten(0, (parts, length)).transpose(1, 2).flatten(0, 1)
