@@ -39,7 +39,7 @@ class Setup:
 SETUPS = (
     Setup(observations=4, hidden_sizes=(64, 64), batch_size=64, buffer_size=50_000),
     Setup(observations=60, hidden_sizes=(128, 128), batch_size=256, buffer_size=200_000),
-    Setup(observations=60, hidden_sizes=(256, 256), batch_size=256, buffer_size=1_000_000),
+    Setup(observations=60, hidden_sizes=(256, 256), batch_size=256, buffer_size=500_000),
     Setup(observations=60, hidden_sizes=(128, 128), batch_size=256, buffer_size=200_000, prioritised=True),
 )
 COPIES = 100
@@ -150,10 +150,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gradient-steps", type=int, default=300, help="in one turn of one side")
     parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--setups", type=int, nargs="+", choices=range(len(SETUPS)), default=range(len(SETUPS)))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    for setup in SETUPS:
-        print(json.dumps(compare(setup, arguments.gradient_steps, arguments.turns)), flush=True)
+    for number in arguments.setups:
+        print(json.dumps(compare(SETUPS[number], arguments.gradient_steps, arguments.turns)), flush=True)
 
 
 if __name__ == "__main__":
