@@ -11,7 +11,7 @@ import pytest
 from companion.cli import _doctor_checks as doctor
 
 
-@pytest.mark.parametrize("name", ["torch", "physics", "ML-Agents"])
+@pytest.mark.parametrize("name", ["torch", "physics", "ML-Agents", "gymnasium"])
 def test_what_the_other_tests_stand_on_is_healthy(name):
     found = doctor.run(name, doctor.CHECKS[name])
     assert found.ok, found.detail

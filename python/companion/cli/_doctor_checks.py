@@ -163,6 +163,20 @@ def ml_agents() -> Check:
     return Check("ML-Agents", ok, detail, "" if ok else SETUP)
 
 
+def gymnasium() -> Check:
+    """A pole that nobody balances falls over in the world of gymnasium."""
+    import numpy as np
+
+    from companion.worlds.gym import GymWorld
+
+    world = GymWorld("CartPole-v1", copies=1)
+    fell = any(world.step(np.zeros((1, 1), np.float32)).terminated[0] for _ in range(20))
+    world.close()
+    box2d = "Box2D is there too" if installed("box2d") else "without Box2D, which LunarLander wants (docs/install.md)"
+    detail = f"gymnasium {installed('gymnasium')}: a pole falls over, {box2d}"
+    return Check("gymnasium", fell, detail, "" if fell else SETUP, optional=True)
+
+
 def port() -> Check:
     """The port on which a player is awaited is free."""
     from companion.worlds.unity import BASE_PORT
@@ -234,6 +248,7 @@ CHECKS: Mapping[str, Callable[[], Check]] = {
     "physics": physics,
     "rendering": rendering,
     "ML-Agents": ml_agents,
+    "gymnasium": gymnasium,
     "wire port": port,
     "player": player,
     "models": models,

@@ -61,3 +61,6 @@ def _print_table(entries: list[dict[str, Any]]) -> None:
     console.print(table)
     for entry in entries:
         console.print(f"\n[bold]{entry['task']}[/bold] {entry['description']} Success: {entry['success']}.")
+    console.print(
+        "\n[bold]gym:ID[/bold] Any environment of gymnasium, as gym:CartPole-v1.", highlight=False, emoji=False
+    )
