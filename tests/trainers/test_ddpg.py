@@ -82,7 +82,7 @@ def test_the_actor_may_learn_slower_than_the_critic() -> None:
     before = [[value.clone() for value in part.parameters()] for part in parts]
     learner.learn(replay_checks.batch())
     moved = [
-        max(float((now - old).abs().max()) for now, old in zip(part.parameters(), values, strict=True))
+        max(float((now.detach() - old).abs().max()) for now, old in zip(part.parameters(), values, strict=True))
         for part, values in zip(parts, before, strict=True)
     ]
     # The first step of Adam is the learning rate in every parameter that has a gradient.
