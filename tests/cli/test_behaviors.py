@@ -207,5 +207,20 @@ def test_a_behavior_that_nobody_configured_is_told(tmp_path: Path, companion: Co
     ]
 
 
+def test_a_start_that_failed_is_not_in_the_way(tmp_path: Path, companion: Companion) -> None:
+    nobody = "env_settings: {timeout_wait: 1}\n"
+    command = words(tmp_path, "--run-dir", tmp_path / "run")
+    waiting = [word for word in command if word not in ("--env", command[4])]
+    learn_file(tmp_path, LEARN + nobody)
+    told = companion(*waiting)
+    assert told.code == 2 and told.err.splitlines()[1].startswith("companion: the Editor did not answer")
+    learn_file(tmp_path)
+    assert companion(*command).code == 0
+    (tmp_path / "run" / "thesis.doc").touch()
+    shutil.rmtree(tmp_path / "run" / "Runner")
+    shutil.rmtree(tmp_path / "run" / "Talker")
+    companion(*command).assert_refused("is no run and not empty", "choose another --run-dir")
+
+
 def test_a_policy_of_a_player_is_judged_where_it_was_trained(learned: Path, companion: Companion) -> None:
     companion("evaluate", learned / "run" / "Runner").assert_refused("unity:Runner", "evaluation.json")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CONFIG, LESSONS = "trainer_config.yaml", "lessons.json"
+CONFIG, LESSONS, LOGS = "trainer_config.yaml", "lessons.json", "player-logs"
 EPISODES = 20
 """On which policies are judged where nobody says otherwise: a player may be slow."""
 
@@ -139,6 +139,12 @@ def holds_runs(directory: Path) -> bool:
     return (directory / CONFIG).exists() and any(map(_run_directory.holds_a_run, _runs_in(directory)))
 
 
+def others_in(directory: Path) -> list[str]:
+    """What stands there and was not left by a start that failed."""
+    begun = [folder.name for folder in _runs_in(directory)]
+    return _run_directory.others_in(directory, (CONFIG, LESSONS, LOGS, *begun))
+
+
 def record_before(directory: Path) -> RunRecord | None:
     """What the run of one of the behaviors there says of the players."""
     runs = _runs_in(directory)
@@ -170,7 +176,7 @@ def _players(order: Order, curriculum: Curriculum) -> "UnityWorlds":
         additional_args=players.arguments,
         timeout_s=players.timeout_s,
         restarts=Restarts(players.lifetime_restarts, players.restarts_per_window, players.restart_window_s),
-        log_folder=order.directory / "player-logs",
+        log_folder=order.directory / LOGS,
         engine=order.file.engine,
         no_graphics=order.file.no_graphics,
     )
@@ -209,7 +215,8 @@ def _learner(order: Order, name: str, world: "BehaviorWorld", *, is_alone: bool)
     trainer = pick(trainers, behavior.trainer, "trainer")
     ActionSpace.of(world).require(trainer.ACTIONS, behavior.trainer)
     config = _config(order, behavior, {"copies": world.num_envs})
-    old = _run_directory.read_record(directory) if (directory / _run_directory.RUN).exists() else None
+    begun = order.goes_on and (directory / _run_directory.RUN).exists()
+    old = _run_directory.read_record(directory) if begun else None
     record = new_record(
         old,
         task=f"{UNITY}{name}",

@@ -210,7 +210,7 @@ def order_of(arguments: "Arguments") -> _behaviors.Order:
     player = players.path.stem if players.path else "editor"
     directory = named or Path("runs", f"{player}-{datetime.now():%Y%m%d-%H%M%S}")
     wish = Wish(arguments.resume or file.run.resume, arguments.force or file.run.force, named is not None)
-    goes_on = goes_on_there(directory, wish, _behaviors.holds_runs)
+    goes_on = goes_on_there(directory, wish, _behaviors.holds_runs, _behaviors.others_in)
     if goes_on and players.path is None:
         players = _players_before(players, _behaviors.record_before(directory))
     seed = arguments.seed if arguments.seed is not None else players.seed or 0

@@ -8,7 +8,7 @@ policy.onnx, policy.unity.onnx, evaluation.json   written at the end
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -56,9 +56,8 @@ def holds_a_run(directory: Path) -> bool:
     return (directory / METRICS).exists() and (directory / METRICS).stat().st_size > 0
 
 
-def others_in(directory: Path) -> list[str]:
+def others_in(directory: Path, ours: Collection[str] = (RUN, CONFIG, RECIPE, METRICS)) -> list[str]:
     """What stands in a directory and was not left there by a start that failed."""
-    ours = {RUN, CONFIG, RECIPE, METRICS}
     names = [path.name for path in directory.iterdir()] if directory.exists() else []
     return sorted(name for name in names if name not in ours and not name.startswith("."))
 
@@ -73,7 +72,12 @@ class Wish:
     """Whether he said which."""
 
 
-def goes_on_there(directory: Path, wish: Wish, holds: Callable[[Path], bool] = holds_a_run) -> bool:
+def goes_on_there(
+    directory: Path,
+    wish: Wish,
+    holds: Callable[[Path], bool] = holds_a_run,
+    others: Callable[[Path], list[str]] = others_in,
+) -> bool:
     """Whether a run is resumed; refuses a directory that holds something else.
 
     Raises:
@@ -91,9 +95,8 @@ def goes_on_there(directory: Path, wish: Wish, holds: Callable[[Path], bool] = h
                 f"{directory} holds a run; --resume goes on with it, --force keeps it aside and starts anew"
             )
         return wish.resume
-    others = others_in(directory)
-    if others:
-        raise ValueError(f"{directory} is no run and not empty ({others[0]}); choose another --run-dir")
+    if found := others(directory):
+        raise ValueError(f"{directory} is no run and not empty ({found[0]}); choose another --run-dir")
     return False
 
 
