@@ -115,26 +115,24 @@ def _loop(world: Any, **settings: Any) -> tuple[Loop, Regression]:
 def test_gradient_steps_keep_their_ratio_to_transitions() -> None:
     loop, learner = _loop(PointMass(4, 0), warm_up_steps=40, updates_per_step=0.3)
     for _ in range(60):
-        loop.collect()
-        loop.improve()
-    # 240 transitions; the first 36 came before the warm-up was over
-    assert loop.updates == len(learner.seen) == int(0.3 * 204)
+        loop.collect_and_improve()
+    # 236 transitions before the last step; the first 36 came before the warm-up was over
+    assert loop.updates == len(learner.seen) == int(0.3 * 200)
 
 
 def test_rounds_come_as_far_apart_as_wanted() -> None:
     loop, learner = _loop(PointMass(4, 0), warm_up_steps=0, updates_per_step=0.5, update_interval=20)
     counts = []
     for _ in range(10):
-        loop.collect()
-        loop.improve()
+        loop.collect_and_improve()
         counts.append(len(learner.seen))
-    assert counts == [0, 0, 0, 0, 10, 10, 10, 10, 10, 20]
+    assert counts == [0, 0, 0, 0, 0, 10, 10, 10, 10, 10]
 
 
 def test_idle_rows_are_no_transitions() -> None:
     loop, _ = _loop(HalfIdle(4, 0), warm_up_steps=10**9)
     for _ in range(10):
-        assert loop.collect() == 2
+        assert loop.collect_and_improve() == 2
     assert loop.steps == 20
     rows = loop.replay.rows(0, loop.replay.added)
     assert rows.isfinite().all()
@@ -146,7 +144,7 @@ def test_the_learner_hears_where_episodes_begin() -> None:
     ages = []
     for _ in range(100):
         ages.append((world._age == 0).tolist())
-        loop.collect()
+        loop.collect_and_improve()
     assert learner.begins == ages
 
 
@@ -155,10 +153,9 @@ def test_the_normaliser_sees_all_that_was_collected_once() -> None:
     seen = []
     for _ in range(300):
         seen.append(loop._observation.copy())
-        loop.collect()
-        loop.improve()
+        loop.collect_and_improve()
     count = int(learner.normaliser.count)
-    assert count == loop.replay.added
+    assert count == loop.replay.added - 4  # the last step came beside the last round
     rows = torch.from_numpy(np.concatenate(seen)).double()
     torch.testing.assert_close(learner.normaliser.mean, rows[:count].mean(0), rtol=0, atol=0.02)
 
@@ -189,7 +186,7 @@ def test_figures_are_means_over_the_steps_since_the_last_line(tmp_path: Path) ->
     _trained(tmp_path, steps=400)
     lines = _figures(tmp_path)
     assert [line["step"] for line in lines] == [72, 140, 212, 280, 352, 400]
-    assert sum(line["Policy/Gradient Steps"] for line in lines) == int(0.3 * 304)
+    assert sum(line["Policy/Gradient Steps"] for line in lines) == int(0.3 * 300)
     assert all(0 < line["Losses/Q Loss"] < 10 for line in lines[2:])
     assert any("Environment/Cumulative Reward" in line for line in lines)
 

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ from trainers.common.replay import Replay, Transitions
 from trainers.common.replay_files import ReplayCheckpoints
 from trainers.common.run import Run
 from trainers.common.training import evaluate, finished, passed
-from trainers.common.vec_env import VecEnv, action_taken
+from trainers.common.vec_env import Step, VecEnv, action_taken
 
 
 class Settings(Protocol):
@@ -132,17 +133,17 @@ def train(world: VecEnv, learner: Learner, replay: Replay, config: Settings, run
     Goes on from the run's checkpoint if there is one.
     """
     loop = Loop(world, learner, replay, config)
-    with closing(ReplayCheckpoints(run, replay)) as checkpoints:
+    with closing(ReplayCheckpoints(run, replay)) as checkpoints, closing(loop):
         loop.begin(run, checkpoints)
         run.progress.begin(loop.steps)
         while loop.steps < config.steps and not run.stop_requested:
-            new_steps = loop.collect()
-            loop.improve()
+            new_steps = loop.collect_and_improve()
             if passed(config.log_interval, loop.steps, new_steps) or loop.steps >= config.steps:
                 loop.log(run)
             if passed(config.evaluation_interval, loop.steps, new_steps):
                 evaluate(run, learner.actor, loop.steps)
             if run.checkpoint_due(config.checkpoint_interval_s) and not checkpoints.busy:
+                loop.require_finite()
                 checkpoints.save(loop.get_state())
         checkpoints.save(loop.get_state())
     return finished(learner.actor)
@@ -159,7 +160,7 @@ class Loop:
         self.space = ActionSpace.of(world)
         self.steps = 0
         self.updates = 0
-        self._updates_due = 0.0
+        self._steps_to_learn_from = 0
         self._since_round = 0
         self._normalised = 0
         self._episodes = EpisodeStatistics()
@@ -167,6 +168,7 @@ class Loop:
         self._random = torch.Generator().manual_seed(config.seed)
         self._observation: NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._begins = np.ones(world.num_envs, np.bool_)
+        self._beside = ThreadPoolExecutor(1)
 
     def begin(self, run: Run, checkpoints: ReplayCheckpoints) -> None:
         """Restore the run's checkpoint, or start anew and save that."""
@@ -178,34 +180,47 @@ class Loop:
             self.set_state(state)
             checkpoints.restore(state["replay"])
 
-    @torch.no_grad()
-    def collect(self) -> int:
-        """One step of every copy, remembered; how many transitions that made."""
+    def collect_and_improve(self) -> int:
+        """One step of every copy, and beside it the gradient steps that are due; how many transitions that made.
+
+        The step is taken in another thread, so that the gradient steps learn from what was there before it. Simulators
+        and torch leave Python's lock to each other while they compute.
+        """
         observation, mask = self._observation, self.world.action_mask
         mask = None if mask is None else mask.copy()
         action = self._action(observation, mask)
-        step = self.world.step(action)
+        if self._round_is_due():
+            stepping = self._beside.submit(self.world.step, action)
+            try:
+                self.improve()
+            finally:
+                wait([stepping])
+            step = stepping.result()
+        else:
+            step = self.world.step(action)
         self.replay.add(observation, action_taken(action, step), step, mask, self.world.action_mask)
+        return self._remember(step)
+
+    def _remember(self, step: Step) -> int:
         self._episodes.add(step.episodes)
         self._observation = step.observation
         self._begins = step.terminated | step.truncated
         new_steps = int(step.active.sum())
         self.steps += new_steps
         if self.steps >= self.config.warm_up_steps:
-            self._updates_due += new_steps * self.config.updates_per_step
+            self._steps_to_learn_from += new_steps
         self._since_round += new_steps
         return new_steps
 
+    def _round_is_due(self) -> bool:
+        return self._since_round >= self.config.update_interval and len(self.replay) > 0
+
     def improve(self) -> None:
-        """The gradient steps that are due."""
-        if self._since_round < self.config.update_interval:
-            return
+        """A round of gradient steps: those that are due."""
         self._since_round = 0
         self._let_normaliser_see()
-        if len(self.replay):
-            due = int(self._updates_due)
-            self._updates_due -= due
-            self.learn(due)
+        wanted = int(self._steps_to_learn_from * self.config.updates_per_step + 1e-6)
+        self.learn(wanted - self.updates)
 
     def learn(self, gradient_steps: int) -> None:
         """So many gradient steps, each on a batch of its own."""
@@ -243,6 +258,14 @@ class Loop:
             episode_return=self._episodes.recent_return,
         )
 
+    def require_finite(self) -> None:
+        """Raise FloatingPointError if the last gradient steps diverged."""
+        self._require_finite({name: float(values[-1]) for name, values in self._figures.items()})
+
+    def close(self) -> None:
+        """End the second thread."""
+        self._beside.shutdown()
+
     def take_figures(self) -> dict[str, float]:
         """The means of what the gradient steps since the last call told."""
         means = {name: float(torch.stack(values).mean()) for name, values in self._figures.items()}
@@ -260,7 +283,7 @@ class Loop:
             "figures": {name: torch.stack(values) for name, values in self._figures.items()},
             "steps": self.steps,
             "updates": self.updates,
-            "updates_due": self._updates_due,
+            "steps_to_learn_from": self._steps_to_learn_from,
             "since_round": self._since_round,
             "normalised": self._normalised,
             "begins": self._begins.copy(),
@@ -274,7 +297,7 @@ class Loop:
         self._episodes.set_state(state["episodes"])
         self._figures = defaultdict(list, {name: list(values) for name, values in state["figures"].items()})
         self.steps, self.updates = state["steps"], state["updates"]
-        self._updates_due, self._since_round = state["updates_due"], state["since_round"]
+        self._steps_to_learn_from, self._since_round = state["steps_to_learn_from"], state["since_round"]
         self._normalised = state["normalised"]
         self._begins = state["begins"]
         if state["world"] is None:
@@ -283,6 +306,7 @@ class Loop:
         else:
             self._observation = self.world.set_state(state["world"])
 
+    @torch.no_grad()
     def _action(self, observation: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
         open_choices = None if mask is None else torch.from_numpy(mask)
         if self.steps < self.config.warm_up_steps:
