@@ -205,14 +205,14 @@ def test_a_deterministic_actor_is_judged_now_and_then_and_may_end_the_run(tmp_pa
     assert judged == [1024, 2048, 3072]
 
 
-@pytest.mark.parametrize(("world", "best"), [(MixedBandit, 0.0), (MaskedBandit, -0.5)])
+@pytest.mark.parametrize(("world", "enough"), [(MixedBandit, -0.25), (MaskedBandit, -0.55)])  # best: 0, -0.5
 def test_choices_are_learned_alone_and_beside_continuous_entries(
-    world: type[Bandit], best: float, tmp_path: Path
+    world: type[Bandit], enough: float, tmp_path: Path
 ) -> None:
     with Run(tmp_path, quiet=True) as run:
-        train(world, Config(**SMALL, steps=25_000, learning_rate=3e-3), run)
+        train(world, Config(**SMALL, steps=16_000, learning_rate=3e-3), run)
     late = [line["Environment/Cumulative Reward"] for line in _metrics(tmp_path)[-5:]]
-    assert np.mean(late) > best - 0.15
+    assert np.mean(late) > enough
 
 
 # Settings that other projects' files have
