@@ -1,6 +1,9 @@
 """The T-maze asks for a memory and for nothing else."""
 
 import importlib
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +60,14 @@ def test_both_goals_come_up_and_a_seed_repeats_them(maze: Any) -> None:
 
     assert set(goals()) == {-1, 1}
     assert goals() == goals()
+
+
+def test_both_kinds_of_policy_are_trained_and_judged() -> None:
+    arguments = ("--seeds", "0", "--steps", "4096", "--episodes", "8")
+    command = [sys.executable, str(BENCHMARKS / "memory_task.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [entry["policy"] for entry in found] == ["recurrent"] * 2 + ["memoryless"] * 2
+    assert {entry["episodes"] for entry in found if "episodes" in entry} == {8}
+    assert all(0 <= entry["success"] <= 1 for entry in found if "success" in entry)
