@@ -79,7 +79,7 @@ def test_drifting_noise_begins_anew_with_every_episode(tmp_path: Path) -> None:
 def test_the_actor_may_learn_slower_than_the_critic() -> None:
     learner = ddpg.Learner(PointMass(2, 0), ddpg.Config(learning_rate=1e-3, actor_rate_share=0.1, hidden_sizes=(8,)))
     parts = learner.actor.body, learner.critic
-    before = [[value.clone() for value in part.parameters()] for part in parts]
+    before = [[value.detach().clone() for value in part.parameters()] for part in parts]
     learner.learn(replay_checks.batch())
     moved = [
         max(float((now.detach() - old).abs().max()) for now, old in zip(part.parameters(), values, strict=True))
