@@ -93,7 +93,7 @@ def test_settings_that_cannot_work_are_refused() -> None:
 
 
 def test_two_workers_learn_together_and_count_together(tmp_path: Path) -> None:
-    settings = {**SMALL, "rollout_steps": 40, "schedule": "constant", "learning_rate": 1e-2, "gae_lambda": 0.95}
+    settings = {**SMALL, "rollout_steps": 40, "schedule": "constant", "learning_rate": 4e-3, "gae_lambda": 0.95}
     seen = []
 
     def evaluate(actor: torch.nn.Module) -> dict[str, float]:
