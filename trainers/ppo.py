@@ -31,6 +31,7 @@ from trainers.common.recurrent import LstmBody
 from trainers.common.returns import generalised_advantages, next_values
 from trainers.common.rollout import Rollout
 from trainers.common.run import Run
+from trainers.common.schedules import Schedule, linearly
 from trainers.common.vec_env import Step, VecEnv
 
 ACTIONS: frozenset[ActionKind] = frozenset({"continuous", "discrete", "hybrid"})
@@ -73,7 +74,7 @@ class Config:
     """Clipped surrogate, or KL penalty with adaptive β."""
     clip: Positive = 0.2
     """ε: how far the importance ratio counts, as a distance from 1."""
-    clip_schedule: Literal["constant", "linear"] = "constant"
+    clip_schedule: Schedule = "constant"
     """ε over time: kept, or brought to `final_clip` at the last step."""
     final_clip: NotNegative = 0.1
     """Where a linear ε ends."""
@@ -89,7 +90,7 @@ class Config:
     """How far a value may move from what it was before the update, in standard deviations of the returns; 0 is free."""
     entropy_coefficient: NotNegative = 0.002
     """c_reg: reward for the policy's entropy, in nats."""
-    entropy_schedule: Literal["constant", "linear"] = "constant"
+    entropy_schedule: Schedule = "constant"
     """c_reg over time: kept, or brought to 0 at the last step."""
     max_grad_norm: NotNegative = 1.0
     """The gradient of the whole loss is scaled down to this length; 0 leaves it."""
@@ -199,11 +200,6 @@ def clipped_value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: f
     """
     near = old_value + (value - old_value).clamp(-clip, clip)
     return 0.5 * torch.maximum((value - target).square(), (near - target).square()).mean()
-
-
-def linearly(start: float, end: float, progress: float) -> float:
-    """From start to end as progress goes from 0 to 1."""
-    return end + (start - end) * max(1.0 - progress, 0.0)
 
 
 # The learner

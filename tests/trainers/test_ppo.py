@@ -70,12 +70,6 @@ def test_a_clipped_value_gains_nothing_by_moving_far() -> None:
     assert loss.item() == pytest.approx(0.5 * (3.24 + 4.0 + 3.61) / 3)
 
 
-def test_a_linear_setting_goes_from_its_start_to_its_end() -> None:
-    assert [ppo.linearly(0.2, 0.1, progress) for progress in (0.0, 0.5, 1.0, 1.5)] == pytest.approx(
-        [0.2, 0.15, 0.1, 0.1]
-    )
-
-
 # What is learned from
 
 

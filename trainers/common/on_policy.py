@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,10 +22,9 @@ from trainers.common.policies import Policy
 from trainers.common.returns import next_values
 from trainers.common.rollout import Rollout
 from trainers.common.run import Run
+from trainers.common.schedules import Schedule, scheduled_rate
 from trainers.common.training import MAY_CHANGE, plain
 from trainers.common.vec_env import VecEnv
-
-Schedule = Literal["constant", "linear"]
 
 
 class NetworkSettings(Protocol):
@@ -69,11 +68,6 @@ def networks(observations: int, space: ActionSpace, config: NetworkSettings) -> 
     body = mlp((*inputs, space.outputs), config.activation, last_gain=0.01)
     critic = Critic(mlp((*inputs, 1), config.activation, last_gain=1.0))
     return Policy(body, normaliser, space, config.initial_std), critic
-
-
-def scheduled_rate(rate: float, schedule: Schedule, steps: int, all_steps: int) -> float:
-    """The learning rate after so many steps: kept, or brought to 0 at the last one."""
-    return rate if schedule == "constant" else rate * max(1 - steps / all_steps, 1e-6)
 
 
 @torch.no_grad()
