@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from trainers import dqn
-from trainers.common.off_policy import Loop
+from trainers.common.off_policy import Loop, make_replay
 from trainers.common.replay import Replay, Transitions
 
 
@@ -124,7 +124,7 @@ def compare(setup: Setup, gradient_steps: int, turns: int) -> dict[str, Any]:
         prioritised=setup.prioritised,
         copies=COPIES,
     )
-    replay = dqn.make_replay(world, config)
+    replay = make_replay(world, config, dqn.prioritisation(config))
     full_replay(world, replay)
     bare = BareLoop(dqn.Learner(world, config), replay.sample(setup.batch_size, torch.Generator()))
     loop = Loop(world, dqn.Learner(world, config), replay, config)

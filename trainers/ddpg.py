@@ -1,7 +1,6 @@
 """Deep deterministic policy gradient (Lillicrap et al. 2016, arXiv 1509.02971)."""
 
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,49 +10,27 @@ from torch import Tensor, nn
 
 from trainers.common import off_policy
 from trainers.common.actions import ActionKind, ActionSpace
-from trainers.common.config import Between, Count, Fraction, NotNegative, Positive, check
+from trainers.common.config import Between, Fraction, NotNegative, Positive
 from trainers.common.config import config_from as _config_from
 from trainers.common.critics import follow, frozen, squared_td_error, td_target
 from trainers.common.deterministic import DeterministicPolicy, Noise, NoiseKind, policy_loss, spread
-from trainers.common.device import Device, torch_device
-from trainers.common.networks import Activation, mlp
-from trainers.common.off_policy import Lesson, Moment
-from trainers.common.replay import Replay, Sizes, Transitions
+from trainers.common.device import torch_device
+from trainers.common.networks import mlp
+from trainers.common.off_policy import Lesson, Moment, Settings
+from trainers.common.replay import Transitions
 from trainers.common.run import Run
-from trainers.common.trained import Schedule, Trained
+from trainers.common.trained import Trained
 from trainers.common.vec_env import VecEnv
 
 ACTIONS: frozenset[ActionKind] = frozenset({"continuous"})
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of DDPG. The defaults are for few copies; recipes say what suits many."""
 
-    steps: Count = 1_000_000
-    """Transitions to collect, in all copies together."""
-    copies: Count = 16
-    """Copies of the task that are stepped together."""
-    warm_up_steps: Annotated[int, Between(0)] = 1000
-    """Transitions with random actions before the first gradient step."""
-    update_interval: Count = 1
-    """Transitions between two rounds of gradient steps; a round comes after a step of all copies at the earliest."""
-    updates_per_step: Positive = 1.0
-    """Gradient steps per transition."""
-    batch_size: Count = 256
-    """Transitions per gradient step."""
-    buffer_size: Count = 1_000_000
-    """Transitions remembered; the oldest go first."""
-    n_step: Count = 1
-    """Rewards that are summed up before the value of what comes next; more is faster, and a little off-policy."""
-    learning_rate: Positive = 1e-3
-    """Of the critic's Adam; where the schedule starts."""
     actor_rate_share: Positive = 1.0
     """The actor's learning rate as a share of the critic's; the paper has 0.1."""
-    schedule: Schedule = "constant"
-    """Learning rate over time: kept, or brought to 0 at the last step."""
-    discount: Fraction = 0.99
-    """γ per decision."""
     tau: Fraction = 0.005
     """τ: how far the targets move towards their networks at each gradient step."""
     noise: NoiseKind = "ornstein_uhlenbeck"
@@ -62,29 +39,6 @@ class Config:
     """σ of one draw, in action units."""
     noise_spread: Annotated[float, Between(1.0)] = 1.0
     """The copies' noise lies between σ / this and σ x this, so that many copies explore at every scale at once."""
-    hidden_sizes: tuple[Count, ...] = (256, 256)
-    """Units of each hidden layer, in actor and critic alike."""
-    activation: Activation = "relu"
-    """Between the layers."""
-    normalise_observations: bool = True
-    """Whether observations are brought to zero mean and unit variance."""
-    observation_clip: Positive = 5.0
-    """Normalised observations are clipped to ± this, in standard deviations."""
-    seed: Annotated[int, Between(0)] = 0
-    """Of networks, noise, batches and world."""
-    log_interval: Count = 5000
-    """Transitions between two lines of figures."""
-    checkpoint_interval_s: NotNegative = 30.0
-    """Seconds between checkpoints; 0 saves after every round."""
-    evaluation_interval: Annotated[int, Between(0)] = 0
-    """Transitions between calls of the run's `evaluate`; 0 never calls it."""
-    threads: Count = 2
-    """CPU threads of a gradient step."""
-    device: Device = "cpu"
-    """Where networks and replay live."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def config_from(settings: Mapping[str, Any]) -> Config:
@@ -93,26 +47,8 @@ def config_from(settings: Mapping[str, Any]) -> Config:
 
 
 def train(make_world: Callable[[int, int], VecEnv], config: Config, run: Run) -> nn.Module:
-    """The deterministic actor that DDPG makes of a world.
-
-    Goes on from the run's checkpoint if there is one, and then gives the very numbers of a run never interrupted,
-    provided the world can tell its state.
-
-    Raises:
-        FloatingPointError: if the world or the learning gives something that is no finite number.
-        trainers.common.checkpoint.CheckpointError: if the checkpoint belongs to other settings or another world.
-    """
-    torch.set_num_threads(config.threads)
-    with closing(make_world(config.copies, config.seed)) as world:
-        learner = Learner(world, config)
-        replay = Replay(
-            config.buffer_size,
-            Sizes.of(world),
-            discount=config.discount,
-            n_step=config.n_step,
-            device=learner.trained.device,
-        )
-        return off_policy.train(world, learner, replay, config, run)
+    """The deterministic actor that DDPG makes of a world; `off_policy.train` says how and what is raised."""
+    return off_policy.train(make_world, Learner, config, run)
 
 
 # The learner
@@ -129,7 +65,7 @@ class Learner:
         inputs = world.observation_size
         body = mlp((inputs, *config.hidden_sizes, space.size), config.activation, last_gain=0.01)
         self.config = config
-        self.normaliser = off_policy.normaliser_for(world, config.observation_clip, config.normalise_observations)
+        self.normaliser = off_policy.make_normaliser(world, config)
         self.actor = DeterministicPolicy(body, self.normaliser, space).to(device)
         self.critic = mlp((inputs + space.size, *config.hidden_sizes, 1), config.activation, last_gain=0.01).to(device)
         self.target_actor = deepcopy(self.actor.body).requires_grad_(False)

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -11,16 +10,17 @@ from torch import Tensor, nn
 
 from trainers.common import checkpoint, off_policy
 from trainers.common.actions import ActionKind, ActionSpace
-from trainers.common.config import Between, Count, Fraction, NotNegative, Positive, check
+from trainers.common.config import Between, Count, Fraction, Positive
 from trainers.common.config import config_from as _config_from
 from trainers.common.critics import follow, td_target
-from trainers.common.device import Device, torch_device
+from trainers.common.device import torch_device
 from trainers.common.distributions import CLOSED
-from trainers.common.networks import Activation, mlp
+from trainers.common.networks import mlp
 from trainers.common.normaliser import Normaliser
-from trainers.common.off_policy import Lesson, Moment
-from trainers.common.replay import Prioritisation, Replay, Sizes, Transitions
+from trainers.common.off_policy import Lesson, Moment, Settings
+from trainers.common.replay import Prioritisation, Transitions
 from trainers.common.run import Run
+from trainers.common.schedules import Schedule
 from trainers.common.training import MAY_CHANGE, plain
 from trainers.common.vec_env import VecEnv
 
@@ -28,31 +28,27 @@ ACTIONS: frozenset[ActionKind] = frozenset({"discrete"})
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of DQN. The defaults suit robot tasks with some dozens of copies on 2 cores."""
 
-    steps: Count = 1_000_000
-    """Transitions to learn from, in all copies together."""
     copies: Count = 64
     """Copies of the task that are stepped together."""
-    buffer_size: Count = 200_000
-    """Transitions remembered; the oldest go first."""
     warm_up_steps: Annotated[int, Between(0)] = 10_000
     """Transitions with random actions before the first gradient step."""
     updates_per_step: Positive = 0.03125
     """Gradient steps per transition."""
-    update_interval: Count = 1
-    """Transitions between two rounds of gradient steps; a round follows a step of every copy at the earliest."""
-    batch_size: Count = 256
-    """Transitions per gradient step."""
-    learning_rate: Positive = 5e-4
-    """Of Adam; where the schedule starts."""
-    schedule: Literal["constant", "linear"] = "linear"
-    """Learning rate over time: kept, or brought to 0 at the last step."""
-    discount: Fraction = 0.99
-    """γ per decision."""
+    buffer_size: Count = 200_000
+    """Transitions remembered; the oldest go first."""
     n_step: Count = 3
     """Rewards summed up before the value of what comes next; 1 is the TD error of one step."""
+    learning_rate: Positive = 5e-4
+    """Of Adam; where the schedule starts."""
+    schedule: Schedule = "linear"
+    """Learning rate over time: kept, or brought to 0 at the last step."""
+    hidden_sizes: tuple[Count, ...] = (128, 128)
+    """Units of each hidden layer; when dueling, each stream has the last one of its own."""
+    threads: Count = 1
+    """CPU threads of a gradient step."""
     double: bool = True
     """The network chooses the next action and the target network values it; else the target network does both."""
     dueling: bool = True
@@ -77,29 +73,6 @@ class Config:
     """Of the TD error; huber's is linear beyond an error of 1."""
     max_grad_norm: Positive = 10.0
     """The gradient is scaled down to this length."""
-    hidden_sizes: tuple[Count, ...] = (128, 128)
-    """Units of each hidden layer; when dueling, each stream has the last one of its own."""
-    activation: Activation = "relu"
-    """Between the layers."""
-    normalise_observations: bool = True
-    """Let the network see observations of zero mean and unit variance."""
-    observation_clip: Positive = 5.0
-    """Normalised observations are clipped to ± this, in standard deviations."""
-    seed: Annotated[int, Between(0)] = 0
-    """Of networks, exploration, replay and world."""
-    log_interval: Count = 5_000
-    """Transitions between two lines of figures."""
-    checkpoint_interval_s: NotNegative = 30.0
-    """Seconds between checkpoints; 0 saves after every step."""
-    evaluation_interval: Annotated[int, Between(0)] = 0
-    """Transitions between calls of the run's `evaluate`; 0 never calls it."""
-    threads: Count = 1
-    """CPU threads of a gradient step."""
-    device: Device = "cpu"
-    """Where networks and replay live: cpu, cuda, or auto, which is cuda where there is one."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def config_from(settings: Mapping[str, Any]) -> Config:
@@ -110,19 +83,9 @@ def config_from(settings: Mapping[str, Any]) -> Config:
 def train(make_world: Callable[[int, int], VecEnv], config: Config, run: Run) -> nn.Module:
     """The deterministic actor that DQN makes of a world: raw observations `[batch, n]` to the choices worth most.
 
-    Goes on from the run's checkpoint if there is one, and then gives the very numbers of a run never interrupted,
-    provided the world can tell its state.
-
-    Raises:
-        ValueError: if an action isn't made of choices only.
-        FloatingPointError: if the world or the learning gives something that is no finite number.
-        trainers.common.checkpoint.CheckpointError: if the checkpoint belongs to other settings or another world.
+    `off_policy.train` says how and what is raised.
     """
-    torch.set_num_threads(config.threads)
-    with closing(make_world(config.copies, config.seed)) as world:
-        ActionSpace.of(world).require(ACTIONS, "dqn")
-        learner = Learner(world, config)
-        return off_policy.train(world, learner, make_replay(world, config), config, run)
+    return off_policy.train(make_world, Learner, config, run, prioritisation(config))
 
 
 # The losses, as in the papers
@@ -173,6 +136,13 @@ def exploration(config: Config, steps: int) -> float:
     falls_for = config.exploration_share * config.steps
     done = min(1.0, steps / falls_for) if falls_for > 0 else 1.0
     return config.exploration_start + (config.exploration_end - config.exploration_start) * done
+
+
+def prioritisation(config: Config) -> Prioritisation | None:
+    """How transitions with large errors are preferred, where they are."""
+    if not config.prioritised:
+        return None
+    return Prioritisation(config.priority_exponent, config.priority_correction, correction_steps=config.steps)
 
 
 # The networks
@@ -237,11 +207,12 @@ class Learner:
     """Networks, optimiser and all that changes as they learn."""
 
     def __init__(self, world: VecEnv, config: Config) -> None:
+        self.space = ActionSpace.of(world)
+        self.space.require(ACTIONS, "dqn")
         torch.manual_seed(config.seed)
         self.config = config
-        self.space = ActionSpace.of(world)
         device = torch_device(config.device)
-        self.normaliser = off_policy.normaliser_for(world, config.observation_clip, config.normalise_observations)
+        self.normaliser = off_policy.make_normaliser(world, config)
         network = QNetwork(world.observation_size, self.space, config)
         self.actor = GreedyPolicy(network, self.normaliser, self.space).to(device)
         self.network = network
@@ -326,16 +297,3 @@ class Learner:
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
         self.updates = state["updates"]
-
-
-def make_replay(world: VecEnv, config: Config) -> Replay:
-    """What a training remembers in."""
-    prioritised = Prioritisation(config.priority_exponent, config.priority_correction, correction_steps=config.steps)
-    return Replay(
-        config.buffer_size,
-        Sizes.of(world),
-        discount=config.discount,
-        n_step=config.n_step,
-        prioritised=prioritised if config.prioritised else None,
-        device=torch_device(config.device),
-    )

@@ -7,7 +7,6 @@ arXiv 1912.11077). Several branches are valued one by one and added up.
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -17,47 +16,27 @@ from torch import Tensor, nn
 
 from trainers.common import off_policy
 from trainers.common.actions import ActionKind, ActionSpace
-from trainers.common.config import Between, Count, Fraction, NotNegative, Positive, check
+from trainers.common.config import Between, Count, Fraction, Positive
 from trainers.common.config import config_from as _config_from
 from trainers.common.critics import Ensemble, follow, frozen, squared_td_error, td_target
-from trainers.common.device import Device, torch_device
-from trainers.common.networks import Activation, mlp
-from trainers.common.off_policy import Lesson, Moment
-from trainers.common.replay import Replay, Sizes, Transitions
+from trainers.common.device import torch_device
+from trainers.common.networks import mlp
+from trainers.common.off_policy import Lesson, Moment, Settings
+from trainers.common.replay import Transitions
 from trainers.common.run import Run
 from trainers.common.squashed import Intention, SquashedPolicy
-from trainers.common.trained import Schedule, Trained
+from trainers.common.trained import Trained
 from trainers.common.vec_env import VecEnv
 
 ACTIONS: frozenset[ActionKind] = frozenset({"continuous", "discrete", "hybrid"})
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Settings of SAC. The defaults are the paper's, for few copies; recipes say what suits many."""
 
-    steps: Count = 1_000_000
-    """Transitions to collect, in all copies together."""
-    copies: Count = 16
-    """Copies of the task that are stepped together."""
-    warm_up_steps: Annotated[int, Between(0)] = 1000
-    """Transitions with random actions before the first gradient step."""
-    update_interval: Count = 1
-    """Transitions between two rounds of gradient steps; a round comes after a step of all copies at the earliest."""
-    updates_per_step: Positive = 1.0
-    """Gradient steps per transition."""
-    batch_size: Count = 256
-    """Transitions per gradient step."""
-    buffer_size: Count = 1_000_000
-    """Transitions remembered; the oldest go first."""
-    n_step: Count = 1
-    """Rewards that are summed up before the value of what comes next; more is faster, and a little off-policy."""
     learning_rate: Positive = 3e-4
     """Of Adam, for actor, critics and temperature; where the schedule starts."""
-    schedule: Schedule = "constant"
-    """Learning rate over time: kept, or brought to 0 at the last step."""
-    discount: Fraction = 0.99
-    """γ per decision."""
     tau: Annotated[float, Between(0.0, 1.0)] = 0.005
     """τ: how far the target critics move towards the critics at each gradient step."""
     policy_interval: Count = 1
@@ -70,29 +49,6 @@ class Config:
     """Entropy aimed at per continuous entry, in nats; a uniform entry has ln 2 = 0.69."""
     target_entropy_share: Fraction = 0.2
     """Entropy aimed at per discrete branch, as a share of that of a random choice among the open ones."""
-    hidden_sizes: tuple[Count, ...] = (256, 256)
-    """Units of each hidden layer, in actor and critics alike."""
-    activation: Activation = "relu"
-    """Between the layers."""
-    normalise_observations: bool = True
-    """Whether observations are brought to zero mean and unit variance."""
-    observation_clip: Positive = 5.0
-    """Normalised observations are clipped to ± this, in standard deviations."""
-    seed: Annotated[int, Between(0)] = 0
-    """Of networks, noise, batches and world."""
-    log_interval: Count = 5000
-    """Transitions between two lines of figures."""
-    checkpoint_interval_s: NotNegative = 30.0
-    """Seconds between checkpoints; 0 saves after every round."""
-    evaluation_interval: Annotated[int, Between(0)] = 0
-    """Transitions between calls of the run's `evaluate`; 0 never calls it."""
-    threads: Count = 2
-    """CPU threads of a gradient step."""
-    device: Device = "cpu"
-    """Where networks and replay live."""
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
 def config_from(settings: Mapping[str, Any]) -> Config:
@@ -101,26 +57,8 @@ def config_from(settings: Mapping[str, Any]) -> Config:
 
 
 def train(make_world: Callable[[int, int], VecEnv], config: Config, run: Run) -> nn.Module:
-    """The deterministic actor that SAC makes of a world.
-
-    Goes on from the run's checkpoint if there is one, and then gives the very numbers of a run never interrupted,
-    provided the world can tell its state.
-
-    Raises:
-        FloatingPointError: if the world or the learning gives something that is no finite number.
-        trainers.common.checkpoint.CheckpointError: if the checkpoint belongs to other settings or another world.
-    """
-    torch.set_num_threads(config.threads)
-    with closing(make_world(config.copies, config.seed)) as world:
-        learner = Learner(world, config)
-        replay = Replay(
-            config.buffer_size,
-            Sizes.of(world),
-            discount=config.discount,
-            n_step=config.n_step,
-            device=learner.trained.device,
-        )
-        return off_policy.train(world, learner, replay, config, run)
+    """The deterministic actor that SAC makes of a world; `off_policy.train` says how and what is raised."""
+    return off_policy.train(make_world, Learner, config, run)
 
 
 # The losses, as in the papers
@@ -204,7 +142,7 @@ class Learner:
         body = mlp((inputs, *hidden, SquashedPolicy.outputs(space)), config.activation, last_gain=0.01)
         critic_sizes = (inputs + space.continuous, *hidden, max(space.choices, 1))
         self.config = config
-        self.normaliser = off_policy.normaliser_for(world, config.observation_clip, config.normalise_observations)
+        self.normaliser = off_policy.make_normaliser(world, config)
         self.actor = SquashedPolicy(body, self.normaliser, space).to(device)
         self.critics = Ensemble(2, critic_sizes, config.activation).to(device)
         self.target_critics = deepcopy(self.critics).requires_grad_(False)

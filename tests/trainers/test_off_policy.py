@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,8 @@ from tests.trainers.tiny_worlds import HalfIdle, PointMass
 from trainers.common import checkpoint, off_policy
 from trainers.common.actions import ActionSpace
 from trainers.common.checkpoint import CheckpointError
-from trainers.common.device import Device
-from trainers.common.off_policy import Lesson, Loop, Moment, random_actions
-from trainers.common.replay import Prioritisation, Replay, Sizes, Transitions
+from trainers.common.off_policy import Lesson, Loop, Moment, Settings, make_replay, random_actions
+from trainers.common.replay import Prioritisation, Transitions
 from trainers.common.replay_files import FOLDER, ReplayCheckpoints, RowFiles
 from trainers.common.run import METRICS, Run
 from trainers.common.vec_env import VecEnv
@@ -31,10 +31,10 @@ ROOT = Path(__file__).parents[2]
 class Regression(nn.Module):
     """A stand-in for a trainer: learns the reward of a step by heart, and acts on what it learned."""
 
-    def __init__(self, world: VecEnv, seed: int = 0) -> None:
+    def __init__(self, world: VecEnv, config: Settings) -> None:
         super().__init__()
-        torch.manual_seed(seed)
-        self.normaliser = off_policy.normaliser_for(world, 5.0, True)
+        torch.manual_seed(0)
+        self.normaliser = off_policy.make_normaliser(world, config)
         self.body = nn.Linear(world.observation_size, world.action_size)
         self.optimiser = torch.optim.Adam(self.body.parameters())
         self.seen: list[Transitions] = []
@@ -65,34 +65,26 @@ class Regression(nn.Module):
         self.optimiser.load_state_dict(state["optimiser"])
 
 
-class Settings:
-    steps = 1200
-    seed = 3
-    threads = 1
-    device: Device = "cpu"
-    batch_size = 16
-    warm_up_steps = 100
-    updates_per_step = 0.3
-    update_interval = 1
-    log_interval = 70
-    checkpoint_interval_s = 0.01
-    evaluation_interval = 0
-    normalise_observations = True
-
-    def __init__(self, **changes: Any) -> None:
-        vars(self).update(changes)
-
-
-def _replay(world: VecEnv, capacity: int = 300, **settings: Any) -> Replay:
-    return Replay(capacity, Sizes.of(world), discount=0.9, **{"n_step": 2, **settings})
+CONFIG = Settings(
+    steps=1200,
+    copies=4,
+    seed=3,
+    threads=1,
+    batch_size=16,
+    buffer_size=300,
+    n_step=2,
+    discount=0.9,
+    warm_up_steps=100,
+    updates_per_step=0.3,
+    log_interval=70,
+    checkpoint_interval_s=0.01,
+)
 
 
 def _trained(directory: Path, *, resume: bool = False, world: Any = PointMass, **settings: Any) -> nn.Module:
-    made = world(4, 0)
-    prioritised = Prioritisation(0.6, 0.4, 1200)
     with Run(directory, resume=resume, quiet=True) as run:
         return off_policy.train(
-            made, Regression(made), _replay(made, prioritised=prioritised), Settings(**settings), run
+            world, Regression, replace(CONFIG, **settings), run, prioritised=Prioritisation(0.6, 0.4, 1200)
         )
 
 
@@ -106,8 +98,9 @@ def _figures(directory: Path) -> list[dict[str, Any]]:
 
 
 def _loop(world: Any, **settings: Any) -> tuple[Loop, Regression]:
-    learner = Regression(world)
-    loop = Loop(world, learner, _replay(world), Settings(**settings))
+    config = replace(CONFIG, **settings)
+    learner = Regression(world, config)
+    loop = Loop(world, learner, make_replay(world, config), config)
     loop._observation = world.reset(0)
     return loop, learner
 
@@ -161,13 +154,9 @@ def test_the_normaliser_sees_all_that_was_collected_once() -> None:
 
 
 def test_observations_are_left_alone_if_wanted(tmp_path: Path) -> None:
-    world = PointMass(4, 0)
-    learner = Regression(world)
-    learner.normaliser = off_policy.normaliser_for(world, 5.0, False)
-    with Run(tmp_path, quiet=True) as run:
-        off_policy.train(world, learner, _replay(world), Settings(normalise_observations=False), run)
+    actor: Any = _trained(tmp_path, normalise_observations=False)
     observation = torch.tensor([[30.0, -40.0]])
-    assert torch.equal(learner.normaliser(observation), observation)
+    assert torch.equal(actor[0](observation), observation)
 
 
 def test_random_actions_are_spread_evenly_and_never_closed() -> None:
@@ -196,25 +185,28 @@ def test_divergence_is_told(tmp_path: Path) -> None:
         def learn(self, batch: Transitions) -> Lesson:
             return Lesson({"Losses/Q Loss": torch.tensor(float("nan"))})
 
-    world = PointMass(4, 0)
     with Run(tmp_path, quiet=True) as run, pytest.raises(FloatingPointError, match=r"diverged \(Losses/Q Loss nan\)"):
-        off_policy.train(world, Diverging(world), _replay(world), Settings(), run)
+        off_policy.train(PointMass, Diverging, CONFIG, run)
 
 
 def test_the_actor_is_judged_now_and_then_and_goes_on_learning(tmp_path: Path) -> None:
-    world, judged = PointMass(4, 0), []
-    learner = Regression(world)
+    judged, learners = [], []
+
+    class Watched(Regression):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            learners.append(self)
 
     def judge(actor: nn.Module) -> dict[str, float]:
         judged.append(actor(torch.ones(1, 2)).item())
         return {"return": len(judged)}
 
     with Run(tmp_path, quiet=True, evaluate=judge) as run:
-        actor = off_policy.train(world, learner, _replay(world), Settings(evaluation_interval=400), run)
+        actor = off_policy.train(PointMass, Watched, replace(CONFIG, evaluation_interval=400), run)
     assert [line["Evaluation/return"] for line in _figures(tmp_path) if "Evaluation/return" in line] == [1, 2, 3]
     assert len(set(judged)) == 3
     assert not actor.training
-    assert learner.training
+    assert learners[0].training
 
 
 # Checkpoints
@@ -342,7 +334,7 @@ def test_rows_are_found_again_however_they_were_written(tmp_path: Path) -> None:
 
 def test_a_save_holds_the_moment_it_was_asked_for(tmp_path: Path) -> None:
     world = PointMass(2, 0)
-    replay, weight = _replay(world, n_step=1), torch.zeros(2)
+    replay, weight = make_replay(world, replace(CONFIG, n_step=1)), torch.zeros(2)
     observation = world.reset(0)
     with Run(tmp_path, quiet=True) as run:
         checkpoints = ReplayCheckpoints(run, replay)

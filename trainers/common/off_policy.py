@@ -2,11 +2,11 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -15,61 +15,71 @@ from torch import Tensor, nn
 
 from trainers.common import checkpoint
 from trainers.common.actions import ActionSpace
-from trainers.common.device import Device
+from trainers.common.config import Between, Count, Fraction, NotNegative, Positive, check
+from trainers.common.device import Device, torch_device
 from trainers.common.episodes import EpisodeStatistics
+from trainers.common.networks import Activation
 from trainers.common.normaliser import Normaliser
-from trainers.common.replay import Replay, Transitions
+from trainers.common.replay import Prioritisation, Replay, Sizes, Transitions
 from trainers.common.replay_files import ReplayCheckpoints
 from trainers.common.run import Run
+from trainers.common.schedules import Schedule
 from trainers.common.training import evaluate, finished, passed
 from trainers.common.vec_env import Step, VecEnv, action_taken
 
 
-class Settings(Protocol):
-    """What the loop reads of a trainer's Config."""
+@dataclass(frozen=True)
+class Settings:
+    """What the settings of all off-policy trainers have in common; each one's Config says what it has otherwise.
 
-    @property
-    def steps(self) -> int:
-        """Transitions to collect, in all copies together."""
-        ...
+    The defaults are for few copies; recipes say what suits many.
+    """
 
-    @property
-    def seed(self) -> int: ...
-    @property
-    def threads(self) -> int: ...
-    @property
-    def device(self) -> Device: ...
-    @property
-    def batch_size(self) -> int:
-        """Transitions per gradient step."""
-        ...
+    steps: Count = 1_000_000
+    """Transitions to collect, in all copies together."""
+    copies: Count = 16
+    """Copies of the task that are stepped together."""
+    warm_up_steps: Annotated[int, Between(0)] = 1000
+    """Transitions with random actions before the first gradient step."""
+    update_interval: Count = 1
+    """Transitions between two rounds of gradient steps; a round comes after a step of all copies at the earliest."""
+    updates_per_step: Positive = 1.0
+    """Gradient steps per transition."""
+    batch_size: Count = 256
+    """Transitions per gradient step."""
+    buffer_size: Count = 1_000_000
+    """Transitions remembered; the oldest go first."""
+    n_step: Count = 1
+    """Rewards that are summed up before the value of what comes next; more is faster, and a little off-policy."""
+    learning_rate: Positive = 1e-3
+    """Of Adam, for all networks; where the schedule starts."""
+    schedule: Schedule = "constant"
+    """Learning rate over time: kept, or brought to 0 at the last step."""
+    discount: Fraction = 0.99
+    """γ per decision."""
+    hidden_sizes: tuple[Count, ...] = (256, 256)
+    """Units of each hidden layer, in all networks alike."""
+    activation: Activation = "relu"
+    """Between the layers."""
+    normalise_observations: bool = True
+    """Whether observations are brought to zero mean and unit variance."""
+    observation_clip: Positive = 5.0
+    """Normalised observations are clipped to ± this, in standard deviations."""
+    seed: Annotated[int, Between(0)] = 0
+    """Of networks, noise, batches and world."""
+    log_interval: Count = 5000
+    """Transitions between two lines of figures."""
+    checkpoint_interval_s: NotNegative = 30.0
+    """Seconds between checkpoints; 0 saves after every step of all copies."""
+    evaluation_interval: Annotated[int, Between(0)] = 0
+    """Transitions between calls of the run's `evaluate`; 0 never calls it."""
+    threads: Count = 2
+    """CPU threads of a gradient step."""
+    device: Device = "cpu"
+    """Where networks and replay live: cpu, cuda, or auto, which is cuda where there is one."""
 
-    @property
-    def warm_up_steps(self) -> int:
-        """Transitions with random actions before the first gradient step."""
-        ...
-
-    @property
-    def updates_per_step(self) -> float:
-        """Gradient steps per transition."""
-        ...
-
-    @property
-    def update_interval(self) -> int:
-        """Transitions between two rounds of gradient steps; a round follows a step of every copy at the earliest."""
-        ...
-
-    @property
-    def log_interval(self) -> int:
-        """Transitions between two lines of figures."""
-        ...
-
-    @property
-    def checkpoint_interval_s(self) -> float: ...
-    @property
-    def evaluation_interval(self) -> int: ...
-    @property
-    def normalise_observations(self) -> bool: ...
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True)
@@ -122,17 +132,60 @@ class Learner(Protocol):
         ...
 
 
-def normaliser_for(world: VecEnv, clip: float, enabled: bool) -> Normaliser:
-    """The normaliser of a world's observations; if not enabled, one that changes nothing."""
-    return Normaliser(world.observation_size, clip=clip, learns=enabled)
+def make_normaliser(world: VecEnv, config: Settings) -> Normaliser:
+    """The normaliser of a world's observations; if they are to stay as they are, one that changes nothing."""
+    return Normaliser(world.observation_size, clip=config.observation_clip, learns=config.normalise_observations)
 
 
-def train(world: VecEnv, learner: Learner, replay: Replay, config: Settings, run: Run) -> nn.Module:
-    """Learn until the config's steps are done or the run is asked to stop; the deterministic actor, on the CPU.
+def make_replay(world: VecEnv, config: Settings, prioritised: Prioritisation | None = None) -> Replay:
+    """What a training remembers in; drawn from uniformly unless prioritised."""
+    return Replay(
+        config.buffer_size,
+        Sizes.of(world),
+        discount=config.discount,
+        n_step=config.n_step,
+        prioritised=prioritised,
+        device=torch_device(config.device),
+    )
 
-    Goes on from the run's checkpoint if there is one.
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def train(
+    make_world: Callable[[int, int], VecEnv],
+    make_learner: Callable[[VecEnv, SettingsT], Learner],
+    config: SettingsT,
+    run: Run,
+    prioritised: Prioritisation | None = None,
+) -> nn.Module:
+    """The deterministic actor, on the CPU, that a learner makes of a world until its config's steps are done.
+
+    Goes on from the run's checkpoint if there is one, and then gives the very numbers of a run never interrupted,
+    provided the world can tell its state. Ends early where the run is asked to stop.
+
+    Args:
+        make_world: takes the number of copies and a seed.
+        make_learner: takes the world and the config.
+        config: the trainer's.
+        run: what is told, saved and gone on from.
+        prioritised: how to prefer some transitions; None draws uniformly.
+
+    Raises:
+        ValueError: if the learner can't act in the world.
+        FloatingPointError: if the world or the learning gives something that is no finite number.
+        trainers.common.checkpoint.CheckpointError: if the checkpoint belongs to other settings or another world.
     """
-    loop = Loop(world, learner, replay, config)
+    torch.set_num_threads(config.threads)
+    with closing(make_world(config.copies, config.seed)) as world:
+        learner = make_learner(world, config)
+        loop = Loop(world, learner, make_replay(world, config, prioritised), config)
+        return _train(loop, run)
+
+
+def _train(loop: "Loop", run: Run) -> nn.Module:
+    """The actor after all steps, or after those until the run is asked to stop."""
+    config, learner, replay = loop.config, loop.learner, loop.replay
     with closing(ReplayCheckpoints(run, replay)) as checkpoints, closing(loop):
         loop.begin(run, checkpoints)
         run.progress.begin(loop.steps)

@@ -1,28 +1,15 @@
 """The networks of an off-policy learner with their optimisers: stepped, slowed down and saved together."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from trainers.common import checkpoint
+from trainers.common.off_policy import Settings
+from trainers.common.schedules import scheduled_rate
 from trainers.common.training import MAY_CHANGE, plain
-
-Schedule = Literal["constant", "linear"]
-
-
-class Settings(Protocol):
-    """What is looked at of a trainer's Config."""
-
-    @property
-    def steps(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def schedule(self) -> Schedule: ...
 
 
 class Trained:
@@ -65,8 +52,8 @@ class Trained:
 
     def schedule(self, steps: int) -> None:
         """Set the learning rate for what comes after so many transitions."""
-        if self._config.schedule == "linear":
-            self._set_learning_rate(self._config.learning_rate * max(1 - steps / self._config.steps, 1e-6))
+        config = self._config
+        self._set_learning_rate(scheduled_rate(config.learning_rate, config.schedule, steps, config.steps))
 
     def figures(self) -> dict[str, Tensor]:
         """For the log."""
