@@ -1,14 +1,14 @@
 """Deep Q-learning (Mnih et al. 2015), with double, dueling, n-step and prioritised learning to switch on and off."""
 
-import copy
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from trainers.common import checkpoint, off_policy
+from trainers.common import off_policy
 from trainers.common.actions import ActionKind, ActionSpace
 from trainers.common.config import Between, Count, Fraction, Positive
 from trainers.common.config import config_from as _config_from
@@ -21,7 +21,7 @@ from trainers.common.off_policy import Lesson, Moment, Settings
 from trainers.common.replay import Prioritisation, Transitions
 from trainers.common.run import Run
 from trainers.common.schedules import Schedule
-from trainers.common.training import MAY_CHANGE, plain
+from trainers.common.trained import Trained
 from trainers.common.vec_env import VecEnv
 
 ACTIONS: frozenset[ActionKind] = frozenset({"discrete"})
@@ -204,7 +204,7 @@ def closed_lowest(values: list[Tensor], mask: Tensor | None, branches: tuple[int
 
 
 class Learner:
-    """Networks, optimiser and all that changes as they learn."""
+    """Networks and all that changes as they learn."""
 
     def __init__(self, world: VecEnv, config: Config) -> None:
         self.space = ActionSpace.of(world)
@@ -216,21 +216,19 @@ class Learner:
         network = QNetwork(world.observation_size, self.space, config)
         self.actor = GreedyPolicy(network, self.normaliser, self.space).to(device)
         self.network = network
-        self.target = copy.deepcopy(network).requires_grad_(False)
-        self.parameters = list(network.parameters())
-        self.optimiser = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
-        self.generator = torch.Generator().manual_seed(config.seed)
-        self.updates = 0
+        self.target = deepcopy(network).requires_grad_(False)
+        self.trained = Trained(config, device, learning={"actor": self.actor}, following={"target": self.target})
+        self.exploring = torch.Generator().manual_seed(config.seed)  # on the CPU, where random actions are drawn
         self.epsilon = config.exploration_start
-        self.schedules: dict[str, Tensor] = {}
 
     def act(self, observation: Tensor, mask: Tensor | None, moment: Moment) -> Tensor:
         """The best choices, or with chance ε, drawn for each copy, random ones."""
-        self.settle(moment.steps)
+        self.trained.schedule(moment.steps)
+        self.epsilon = exploration(self.config, moment.steps)
         greedy = self.actor(observation, mask)
         copies = len(observation)
-        strays = torch.rand(copies, 1, generator=self.generator) < self.epsilon
-        anything = off_policy.random_actions(self.space, copies, None if mask is None else mask.cpu(), self.generator)
+        strays = torch.rand(copies, 1, generator=self.exploring) < self.epsilon
+        anything = off_policy.random_actions(self.space, copies, None if mask is None else mask.cpu(), self.exploring)
         return torch.where(strays.to(greedy.device), anything.to(greedy.device), greedy)
 
     def learn(self, batch: Transitions) -> Lesson:
@@ -240,32 +238,19 @@ class Learner:
         choice = batch.action.long()
         made = torch.cat([part.gather(-1, choice[:, [i]]) for i, part in enumerate(values)], -1)
         loss = q_loss(made, target, batch.weight, huber=self.config.loss == "huber")
-        self.optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm)
-        self.optimiser.step()
-        self.updates += 1
-        if self.updates % self.config.target_interval == 0:
+        self.trained.descend("actor", loss, self.config.max_grad_norm)
+        self.trained.gradient_steps += 1
+        if self.trained.gradient_steps % self.config.target_interval == 0:
             follow(self.target, self.network, self.config.target_rate)
         made = made.detach()
         error = (made - target.unsqueeze(-1)).abs().mean(-1) if batch.weight is not None else None
         figures = {
             "Losses/Q Loss": loss.detach(),
             "Policy/Extrinsic Value Estimate": made.mean(),
-            **self.schedules,
+            "Policy/Epsilon": torch.tensor(self.epsilon),
+            **self.trained.figures(),
         }
         return Lesson(figures, error)
-
-    def settle(self, steps: int) -> None:
-        """Set what changes with the transitions so far: ε and the learning rate."""
-        config, group = self.config, self.optimiser.param_groups[0]
-        self.epsilon = exploration(config, steps)
-        if config.schedule == "linear":
-            group["lr"] = config.learning_rate * max(1 - steps / config.steps, 1e-6)
-        self.schedules = {
-            "Policy/Learning Rate": torch.tensor(group["lr"]),
-            "Policy/Epsilon": torch.tensor(self.epsilon),
-        }
 
     @torch.no_grad()
     def _target_values(self, batch: Transitions) -> Tensor:
@@ -277,23 +262,9 @@ class Learner:
 
     def get_state(self) -> dict[str, Any]:
         """All that `set_state` needs to go on from here."""
-        return {
-            "config": plain(self.config),
-            "actor": self.actor.state_dict(),
-            "target": self.target.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "generator": self.generator.get_state(),
-            "updates": self.updates,
-        }
+        return {**self.trained.get_state(), "exploring": self.exploring.get_state()}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved state; CheckpointError if it was made with other settings or for another world."""
-        checkpoint.require_same(state["config"], plain(self.config), free=MAY_CHANGE)
-        try:
-            self.actor.load_state_dict(state["actor"])
-            self.target.load_state_dict(state["target"])
-        except RuntimeError as error:
-            raise checkpoint.CheckpointError(f"the checkpoint is of another task or robot: {error}") from error
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.generator.set_state(state["generator"])
-        self.updates = state["updates"]
+        self.trained.set_state(state)
+        self.exploring.set_state(state["exploring"])

@@ -43,11 +43,13 @@ class Trained:
             for name, module in learning.items()
         }
 
-    def descend(self, name: str, loss: Tensor) -> None:
-        """One step of that network down the gradient of a loss."""
+    def descend(self, name: str, loss: Tensor, max_grad_norm: float | None = None) -> None:
+        """One step of that network down the gradient of a loss, scaled down to that length if there is one."""
         optimiser = self._optimisers[name]
         optimiser.zero_grad()
         loss.backward()
+        if max_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self._modules[name].parameters(), max_grad_norm)
         optimiser.step()
 
     def schedule(self, steps: int) -> None:
