@@ -8,6 +8,7 @@ from mlagents_envs.communicator_objects.command_pb2 import QUIT, RESET, STEP
 from mlagents_envs.environment import UnityEnvironment
 from mlagents_envs.exception import UnityException, UnityTimeOutException, UnityWorkerInUseException
 from mlagents_envs.logging_util import set_log_level
+from mlagents_envs.rpc_utils import steps_from_proto
 from mlagents_envs.side_channel.engine_configuration_channel import EngineConfigurationChannel
 from mlagents_envs.side_channel.environment_parameters_channel import EnvironmentParametersChannel
 from mlagents_envs.side_channel.stats_side_channel import StatsSideChannel
@@ -33,4 +34,5 @@ __all__ = [
     "UnityTimeOutException",
     "UnityWorkerInUseException",
     "set_log_level",
+    "steps_from_proto",
 ]
