@@ -1,7 +1,7 @@
 """Networks that value actions: several of them evaluated at once, and targets that follow slowly."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 
@@ -9,15 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from trainers.common.networks import Activation, FastElu
-
-_IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
-    "elu": FastElu(),
-    "tanh": torch.tanh_,
-    "relu": torch.relu_,
-    "silu": nn.functional.silu,
-}
-"""The activations, which overwrite what a layer gave where they can be differentiated from their result alone."""
+from trainers.common.networks import ACTIVATIONS, Activation
 
 
 class Ensemble(nn.Module):
@@ -29,7 +21,7 @@ class Ensemble(nn.Module):
     def __init__(self, members: int, sizes: Sequence[int], activation: Activation) -> None:
         super().__init__()
         self.members = members
-        self._between = _IN_PLACE[activation]
+        self._between = ACTIVATIONS[activation]()
         self.weights = nn.ParameterList(
             _uniform((members, outputs, inputs), inputs) for inputs, outputs in pairwise(sizes)
         )

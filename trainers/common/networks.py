@@ -43,12 +43,29 @@ class FastElu(nn.ELU):
         return cast(Tensor, _EluInPlace.apply(input)) if torch.is_grad_enabled() else nn.functional.elu_(input)
 
 
-_ACTIVATIONS: dict[str, type[nn.Module]] = {
+class FastTanh(nn.Tanh):
+    """`nn.Tanh`, overwriting its input but in an export."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The activation."""
+        return super().forward(input) if torch.onnx.is_in_onnx_export() else torch.tanh_(input)
+
+
+class FastRelu(nn.ReLU):
+    """`nn.ReLU`, overwriting its input but in an export."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The activation."""
+        return super().forward(input) if torch.onnx.is_in_onnx_export() else torch.relu_(input)
+
+
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "elu": FastElu,
-    "tanh": nn.Tanh,
-    "relu": nn.ReLU,
+    "tanh": FastTanh,
+    "relu": FastRelu,
     "silu": nn.SiLU,
 }
+"""They follow a layer, whose output they overwrite where they can be differentiated from their result alone."""
 
 
 class Body(Protocol):
@@ -101,13 +118,13 @@ def mlp(sizes: Sequence[int], activation: Activation, last_gain: float) -> Mlp:
         last = index == len(sizes) - 2
         layers.append(linear(inputs, outputs, last_gain if last else math.sqrt(2.0)))
         if not last:
-            layers.append(_ACTIVATIONS[activation]())
+            layers.append(ACTIVATIONS[activation]())
     return Mlp(*layers)
 
 
 def activated(body: Mlp, activation: Activation) -> nn.Sequential:
     """The same layers with the activation after the last one too."""
-    return nn.Sequential(*body, _ACTIVATIONS[activation]()) if len(body) else nn.Sequential()
+    return nn.Sequential(*body, ACTIVATIONS[activation]()) if len(body) else nn.Sequential()
 
 
 def linear(inputs: int, outputs: int, gain: float) -> nn.Linear:
