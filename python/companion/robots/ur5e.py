@@ -75,6 +75,8 @@ def tool_position_base(joint_position: NDArray[np.float64]) -> NDArray[np.float6
     base_link is ROS 2's: x forward at joint 1 = 0, z up; UR's own base frame is it turned by pi about z.
     """
     r = ROBOT
+    by_joint = np.ascontiguousarray(joint_position.T)
+    cosines, sines = np.cos(by_joint), np.sin(by_joint)
     x = np.zeros(len(joint_position))
     y, z = x, x + r.tool_length_m
     for joint in reversed(range(6)):
@@ -84,7 +86,7 @@ def tool_position_base(joint_position: NDArray[np.float64]) -> NDArray[np.float6
             cos_alpha * y - sin_alpha * z,
             sin_alpha * y + cos_alpha * z + r.dh_d_m[joint],
         )
-        cos, sin = np.cos(joint_position[:, joint]), np.sin(joint_position[:, joint])
+        cos, sin = cosines[joint], sines[joint]
         x, y = cos * x - sin * y, sin * x + cos * y
     return np.stack((-x, -y, z), axis=1)
 

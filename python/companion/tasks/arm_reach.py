@@ -64,7 +64,9 @@ class ArmScene:
         return f"""
         <mujoco model="arm_reach">
           <compiler angle="radian" autolimits="true"/>
-          <option timestep="{PHYSICS_STEP_S}" integrator="implicitfast" iterations="10" ls_iterations="10"/>
+          <option timestep="{PHYSICS_STEP_S}" integrator="implicitfast" iterations="10" ls_iterations="10">
+            <flag island="disable"/>
+          </option>
           <visual>
             <global offwidth="1280" offheight="960"/>
             <headlight ambient="0.35 0.35 0.35" diffuse="0.5 0.5 0.5"/>
