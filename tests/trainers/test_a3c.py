@@ -16,7 +16,7 @@ import torch
 from tests.trainers.tiny_worlds import Floats, PointMass, TinyStep
 from trainers.a3c import Config, train
 from trainers.a3c.main import WorkerError
-from trainers.a3c.nets import GlobalNets, Nets, Rmsprop, adopt_scale
+from trainers.a3c.nets import GlobalNets, MeanSquare, Nets, Rmsprop, adopt_scale
 from trainers.a3c.worker import StepCounter
 from trainers.common.actions import ActionSpace
 from trainers.common.run import METRICS, Run
@@ -41,7 +41,8 @@ def test_parameters_and_gradients_are_parts_of_two_vectors() -> None:
     assert all(map(torch.equal, nets.parameters(), shared.nets.parameters()))
     shared.nets.vector.fill_(3.0)
     assert all((parameter == 3.0).all() for parameter in shared.nets.parameters())
-    assert shared.nets.vector.is_shared() and shared.mean_square.is_shared()
+    assert shared.nets.vector.is_shared()
+    assert shared.mean_square.total.is_shared() and shared.mean_square.weight.is_shared()
     assert all(parameter.is_shared() for parameter in shared.nets.parameters())
     (nets.actor(torch.ones(1, 2)).sum() + nets.critic(torch.ones(1, 2)).sum()).backward()
     gradients = [parameter.grad for parameter in nets.parameters() if parameter.grad is not None]
@@ -50,11 +51,23 @@ def test_parameters_and_gradients_are_parts_of_two_vectors() -> None:
 
 
 def test_a_step_of_shared_rmsprop_by_hand() -> None:
-    parameters, mean_square = torch.tensor([1.0, 1.0]), torch.tensor([0.0, 4.0])
+    parameters, mean_square = torch.tensor([1.0, 1.0]), MeanSquare(torch.tensor([0.0, 2.0]), torch.tensor(0.5))
     Rmsprop(rate=0.5, decay=0.75, epsilon=0.75).step(parameters, mean_square, torch.tensor([1.0, 2.0]))
-    # g = (0.25, 4), √(g + ε) = (1, 2.1794)
-    torch.testing.assert_close(mean_square, torch.tensor([0.25, 4.0]))
-    torch.testing.assert_close(parameters, torch.tensor([0.5, 1.0 - 0.5 * 2.0 / 4.75**0.5]))
+    # total = (0.25, 1.5 + 1), weight = 0.375 + 0.25, so g = (0.4, 4)
+    torch.testing.assert_close(mean_square.total, torch.tensor([0.25, 2.5]))
+    torch.testing.assert_close(mean_square.weight, torch.tensor(0.625))
+    torch.testing.assert_close(parameters, torch.tensor([1.0 - 0.5 / 1.15**0.5, 1.0 - 0.5 * 2.0 / 4.75**0.5]))
+
+
+def test_the_first_step_of_rmsprop_is_no_longer_than_the_learning_rate() -> None:
+    parameters, gradient = torch.zeros(2), torch.tensor([3.0, -1e-3])
+    mean_square, rmsprop = MeanSquare.of_nothing(parameters), Rmsprop(rate=0.01, decay=0.99, epsilon=1e-8)
+    rmsprop.step(parameters, mean_square, gradient)
+    # g is the gradient's own square, so θ moves by η Δθ / √(Δθ² + ε)
+    torch.testing.assert_close(parameters, torch.tensor([-0.01, 0.01 * 1e-3 / (1e-6 + 1e-8) ** 0.5]))
+    rmsprop.step(parameters, mean_square, torch.zeros(2))
+    # total = 0.99 · 0.01 Δθ², weight = 0.0199
+    torch.testing.assert_close(mean_square.total / mean_square.weight, gradient.square() * 0.99 / 1.99)
 
 
 def test_a_critic_of_another_scale_predicts_what_it_did() -> None:
@@ -93,7 +106,7 @@ def test_settings_that_cannot_work_are_refused() -> None:
 
 
 def test_two_workers_learn_together_and_count_together(tmp_path: Path) -> None:
-    settings = {**SMALL, "rollout_steps": 40, "schedule": "constant", "learning_rate": 4e-3, "gae_lambda": 0.95}
+    settings = {**SMALL, "rollout_steps": 40, "schedule": "constant", "learning_rate": 1e-2, "gae_lambda": 0.95}
     seen = []
 
     def evaluate(actor: torch.nn.Module) -> dict[str, float]:

@@ -146,7 +146,8 @@ def _global_nets(ready: Ready, config: Config, state: Mapping[str, Any] | None) 
     shared = GlobalNets(Nets(ready.observations, ready.space, config))
     if state is not None:
         load_networks(shared.nets.actor, shared.nets.critic, state)
-        shared.mean_square.copy_(state["mean_square"])
+        shared.mean_square.total.copy_(state["mean_square"]["total"])
+        shared.mean_square.weight.copy_(state["mean_square"]["weight"])
     return shared
 
 
@@ -155,7 +156,7 @@ def _state(shared: GlobalNets, team: "Team", config: Config) -> dict[str, Any]:
         "config": plain(config),
         "actor": shared.nets.actor.state_dict(),
         "critic": shared.nets.critic.state_dict(),
-        "mean_square": shared.mean_square,
+        "mean_square": {"total": shared.mean_square.total, "weight": shared.mean_square.weight},
         "steps": team.signals.counter.steps,
         "workers": [dict(state) for state in team.states],
     }

@@ -37,6 +37,24 @@ class Nets(nn.Module):
             mine.copy_(theirs)
 
 
+@dataclass(frozen=True)
+class MeanSquare:
+    """RMSprop's running mean of squared gradients, one for all workers.
+
+    It starts as the mean of nothing. Taken for a mean of zeros, it would make the first step 1/√(1 - α) times too long.
+    """
+
+    total: Tensor
+    """Σ (1 - α) α^k Δθ² over all gradients Δθ, of age k."""
+    weight: Tensor
+    """Σ (1 - α) α^k, by which the total is divided: 1 - α^t after t gradients (Kingma and Ba 2015, sec. 3)."""
+
+    @classmethod
+    def of_nothing(cls, parameters: Tensor) -> "MeanSquare":
+        """Before the first gradient."""
+        return cls(torch.zeros_like(parameters), torch.zeros(()))
+
+
 class GlobalNets:
     """The networks that workers follow and change, in memory that all of them see.
 
@@ -46,9 +64,8 @@ class GlobalNets:
 
     def __init__(self, nets: Nets) -> None:
         self.nets = nets
-        self.mean_square = torch.zeros_like(nets.vector)
-        """RMSprop's running mean of squared gradients, one for all workers."""
-        for tensor in (nets.vector, self.mean_square, *nets.buffers()):
+        self.mean_square = MeanSquare.of_nothing(nets.vector)
+        for tensor in (nets.vector, self.mean_square.total, self.mean_square.weight, *nets.buffers()):
             tensor.share_memory_()
 
 
@@ -63,13 +80,15 @@ class Rmsprop:
     epsilon: float
     """ε, added below the root."""
 
-    def step(self, parameters: Tensor, mean_square: Tensor, gradient: Tensor) -> None:
+    def step(self, parameters: Tensor, mean_square: MeanSquare, gradient: Tensor) -> None:
         """Change the parameters and the mean square in place, without a lock.
 
-        g ← α g + (1 - α) Δθ², θ ← θ - η Δθ / √(g + ε) (Mnih et al. 2016, eq. S2 and S3).
+        g ← α g + (1 - α) Δθ², θ ← θ - η Δθ / √(g + ε) (Mnih et al. 2016, eq. S2 and S3), with g over its weight.
         """
-        mean_square.mul_(self.decay).addcmul_(gradient, gradient, value=1 - self.decay)
-        parameters.addcdiv_(gradient, (mean_square + self.epsilon).sqrt_(), value=-self.rate)
+        mean_square.total.mul_(self.decay).addcmul_(gradient, gradient, value=1 - self.decay)
+        mean_square.weight.mul_(self.decay).add_(1 - self.decay)
+        mean = mean_square.total / mean_square.weight
+        parameters.addcdiv_(gradient, mean.add_(self.epsilon).sqrt_(), value=-self.rate)
 
 
 @torch.no_grad()
