@@ -205,6 +205,7 @@ def test_resume_starts_a_run_that_is_not_there(tmp_path: Path, companion: Compan
     assert (run / "policy.onnx").exists()
 
 
+ONE_PLAYER = ["trainer a3c makes a world per worker", "--world unity", "--world embedded", "--trainer from a2c, ddpg"]
 BAD_INPUT = {
     "unknown task": (("arm_raech",), ["no task 'arm_raech'; choose from arm_reach"]),
     "unknown recipe": (("arm_reach", "--recipe", "ful"), ["no recipe 'ful'", "full, sparse"]),
@@ -221,6 +222,7 @@ BAD_INPUT = {
     "unknown perturbation": (("arm_reach", "--set", "gravity=1"), ["no perturbation 'gravity'", "payload_kg"]),
     "missing config": (("arm_reach", "--config", "nowhere.yaml"), ["nowhere.yaml", "No such file"]),
     "missing player": (("arm_reach", "--world", "unity", "--env", "nowhere"), ["no player nowhere"]),
+    "a player per worker": (("arm_reach", "--trainer", "a3c", "--world", "unity"), ONE_PLAYER),
     "player without its world": (("arm_reach", "--env", "nowhere"), ["--world unity"]),
     "resume what": (("arm_reach", "--resume"), ["--resume needs --run-dir"]),
     "wrong kind of recipe": (("arm_reach", "--recipe", "../mobile.yaml"), ["mobile_goto"]),

@@ -27,6 +27,9 @@ from trainers.common.vec_env import VecEnv
 
 ACTIONS: frozenset[ActionKind] = frozenset({"continuous", "discrete", "hybrid"})
 
+MAKES_A_WORLD_PER_WORKER = True
+"""Other trainers make a single one; a player of ML-Agents, which has its port to itself, can't be made twice."""
+
 
 @dataclass(frozen=True)
 class Config:

@@ -14,8 +14,8 @@ from companion.cli import _behaviors, _run_directory, _settings, _worlds
 from companion.cli._flags import perturbations
 from companion.cli._problems import GYM, GymTask, Problem, RobotTask, file_name, gym_settings, picks_motions
 from companion.cli._run_directory import RunRecord, Wish, check_same, goes_on_there, new_record
-from companion.cli._worlds import check_world
-from companion.menu import pick
+from companion.cli._worlds import WorldKind, check_world
+from companion.menu import choices, pick
 from companion.mlagents.trainer_config import Players, is_trainer_config, read_trainer_config
 from companion.rewards import Recipe, load_recipe
 from companion.tasks import Task
@@ -119,6 +119,7 @@ def _problem(name: str, arguments: "Arguments", trainer: ModuleType, directory: 
         problem = GymTask.open(name.removeprefix(GYM), settings)
         problem.action_space.require(_learnable(trainer), _name(trainer))
         return problem
+    _require_world(trainer, arguments.world)
     task = tasks.load(name)
     choice = old.actions if old is not None and arguments.actions == "auto" else arguments.actions
     return RobotTask(
@@ -136,6 +137,26 @@ def _problem(name: str, arguments: "Arguments", trainer: ModuleType, directory: 
 def _learnable(trainer: ModuleType) -> "frozenset[ActionKind]":
     """The kinds of actions that a trainer learns."""
     return trainer.ACTIONS
+
+
+def _require_world(trainer: ModuleType, kind: WorldKind) -> None:
+    """Refuse a trainer that would make a player several times.
+
+    Raises:
+        ValueError: naming the trainers that make it once.
+    """
+    import trainers
+
+    if kind == "unity" and _makes_several_worlds(trainer):
+        others = [name for name in choices(trainers) if not _makes_several_worlds(_trainer(name))]
+        raise ValueError(
+            f"trainer {_name(trainer)} makes a world per worker, and --world unity has a single one; "
+            f"choose --world embedded, or --trainer from {', '.join(others)}"
+        )
+
+
+def _makes_several_worlds(trainer: ModuleType) -> bool:
+    return getattr(trainer, "MAKES_A_WORLD_PER_WORKER", False)
 
 
 def _name(trainer: ModuleType) -> str:
