@@ -24,7 +24,7 @@ from trainers.common.networks import mlp
 from trainers.common.off_policy import Lesson, Moment, Settings
 from trainers.common.replay import Transitions
 from trainers.common.run import Run
-from trainers.common.squashed import Intention, SquashedPolicy
+from trainers.common.squashed import DriftingNoise, Intention, SquashedPolicy
 from trainers.common.trained import Trained
 from trainers.common.vec_env import VecEnv
 
@@ -49,6 +49,8 @@ class Config(Settings):
     """Entropy aimed at per continuous entry, in nats; a uniform entry has ln 2 = 0.69."""
     target_entropy_share: Fraction = 0.2
     """Entropy aimed at per discrete branch, as a share of that of a random choice among the open ones."""
+    noise_correlation: Annotated[float, Between(0.0, 0.999)] = 0.0
+    """ρ: how much the noise of an action is like that of the decision before; the policy's own spread stays."""
 
 
 def config_from(settings: Mapping[str, Any]) -> Config:
@@ -153,12 +155,14 @@ class Learner:
             learning={"actor": self.actor, "critics": self.critics, "temperature": self.temperature},
             following={"target_critics": self.target_critics},
         )
+        self.noise = DriftingNoise(world.num_envs, space.continuous, config.noise_correlation, self.trained.generator)
         self._wanted = wanted_entropies(space, config.target_entropy, config.target_entropy_share, None).to(device)
 
     def act(self, observation: Tensor, mask: Tensor | None, moment: Moment) -> Tensor:
         """A draw of the policy."""
         self.trained.schedule(moment.steps)
-        return self.actor.sample(observation, mask, self.trained.generator)
+        noise = self.noise.draw(moment.begins)
+        return self.actor.sample(observation, mask, self.trained.generator, noise)
 
     def learn(self, batch: Transitions) -> Lesson:
         """One gradient step of the critics, and where it is due one of actor and temperature."""
@@ -212,11 +216,12 @@ class Learner:
 
     def get_state(self) -> dict[str, Any]:
         """All that `set_state` needs to go on from here."""
-        return self.trained.get_state()
+        return {**self.trained.get_state(), "noise": self.noise.value}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Go on from a saved state; CheckpointError if it was made with other settings or for another world."""
         self.trained.set_state(state)
+        self.noise.value.copy_(state["noise"])
 
 
 def _joined(features: Tensor, action: Tensor) -> Tensor:
