@@ -9,6 +9,8 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -312,6 +314,14 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+@contextmanager
+def taken_port() -> Iterator[int]:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        yield busy.getsockname()[1]
+
+
 def test_training_over_the_wire(tmp_path: Path, companion: Companion) -> None:
     config = settings(tmp_path)
     command = ("train", "arm_reach", "--steps", 256, "--copies", 8, "--episodes", 2, "--quiet", "--config", config)
@@ -321,17 +331,23 @@ def test_training_over_the_wire(tmp_path: Path, companion: Companion) -> None:
     assert json.loads((tmp_path / "run" / "evaluation.json").read_text())["episodes"] == 2
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere Unity's builds end otherwise")
+def test_a_player_is_found_without_its_suffix(tmp_path: Path, companion: Companion) -> None:
+    """As by mlagents-learn, before the training and by the world, which then finds its port taken."""
+    player(tmp_path).rename(tmp_path / "3DBall.x86_64")
+    command = ("train", "arm_reach", *SMALL, "--world", "unity", "--run-dir", tmp_path / "run")
+    with taken_port() as port:
+        companion(*command, "--env", tmp_path / "3DBall", "--port", port).assert_refused(str(port))
+    companion(*command, "--env", tmp_path / "3DBal").assert_refused("there is no player", "3DBal")
+
+
 def test_a_player_that_does_not_start_is_told(tmp_path: Path, companion: Companion) -> None:
     plain = tmp_path / "plain.sh"
     plain.write_text("#!/bin/sh\nexit 3\n")
     command = ("train", "arm_reach", *SMALL, "--world", "unity", "--run-dir", tmp_path / "run", "--port", free_port())
     companion(*command, "--env", plain).assert_refused("plain.sh", "not executable")
-    with socket.socket() as busy:
-        busy.bind(("127.0.0.1", 0))
-        busy.listen()
-        port = busy.getsockname()[1]
-        busy_command = (*command[:-1], port)
-        companion(*busy_command, "--env", player(tmp_path)).assert_refused(str(port))
+    with taken_port() as port:
+        companion(*command[:-1], port, "--env", player(tmp_path)).assert_refused(str(port))
     # Nothing was learned, so nothing stands in the way of a second try.
     config = settings(tmp_path)
     assert companion("train", "arm_reach", *SMALL, "--config", config, "--run-dir", tmp_path / "run").code == 0

@@ -105,12 +105,14 @@ def check_world(kind: WorldKind, player: Path | None, players: int, port: int | 
     """Refuse flags that contradict each other.
 
     Raises:
-        ValueError: if there is a player for a world that has none, or the player is no file.
+        ValueError: if there is a player for a world that has none, or the world couldn't start it.
     """
-    if kind != "unity" and (player is not None or players != 1 or port is not None):
+    if kind == "unity":
+        from companion.worlds._fleet import check_players
+
+        check_players(player, players, ())
+    elif player is not None or players != 1 or port is not None:
         raise ValueError(f"--env, --players and --port are for --world unity; the {kind} world has no player")
-    if player is not None and not player.is_file():
-        raise ValueError(f"no player {player}: not a file")
 
 
 def _reward_parameters(recipe: Recipe) -> dict[str, float]:

@@ -306,6 +306,11 @@ class _Beside:
 def check_players(file_name: str | os.PathLike[str] | None, players: int, copies: Sequence[int]) -> None:
     """Find what can't work before anything is started.
 
+    Args:
+        file_name: the executable, as ML-Agents takes it: `3DBall` stands for `3DBall.x86_64`, `.app` or `.exe` too.
+        players: how many of it.
+        copies: of each behaviour, in all players together; empty where that isn't known yet.
+
     Raises:
         ValueError: saying what.
     """
@@ -325,6 +330,6 @@ def check_players(file_name: str | os.PathLike[str] | None, players: int, copies
             f"ML-Agents cannot start '{path}': it strips .app, .exe and .x86 from anywhere in a path; rename it"
         )
     if launched is None:
-        raise ValueError(f"there is no player '{path}'")
+        raise ValueError(f"there is no player {file_name}")
     if not os.access(launched, os.X_OK):
         raise ValueError(f"'{launched}' is not executable; chmod +x makes it so")
