@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trainers.tiny_worlds import Bandit, Floats, HalfIdle, PointMass, TinyStep, TwoRooms
+from tests.trainers.tiny_worlds import Absent, Bandit, Floats, HalfIdle, PointMass, TinyStep, TwoRooms
 from trainers import a2c
 from trainers.a2c import Config, train
 from trainers.common.on_policy import Batch, Judgement, Learner, collect, judge
@@ -171,11 +171,5 @@ def test_learning_that_diverges_stops_before_the_networks_are_spoiled() -> None:
 
 
 def test_a_world_without_transitions_is_refused(tmp_path: Path) -> None:
-    class Absent(PointMass):
-        def step(self, action: Floats) -> TinyStep:
-            step = super().step(action)
-            step.active[:] = False
-            return step
-
     with Run(tmp_path, quiet=True) as run, pytest.raises(ValueError, match="gave no transition in 8 steps"):
         train(Absent, Config(**SMALL), run)

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from tests.trainers import replay_checks
-from tests.trainers.replay_checks import figures, trained
+from tests.trainers.replay_checks import trained
+from tests.trainers.runs import figures
 from tests.trainers.tiny_worlds import Bandit, PointMass
 from trainers import ddpg
 

@@ -1,4 +1,3 @@
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -6,30 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainers.replay_checks import figures
+from tests.trainers import replay_checks
+from tests.trainers.replay_checks import trained
 from tests.trainers.tiny_worlds import Bandit, Floats, MaskedBandit, MixedBandit, PointMass, TinyStep, TwoRooms
 from trainers import dqn
 from trainers.common.actions import ActionSpace
 from trainers.common.normaliser import Normaliser
-from trainers.common.onnx_export import robot_onnx, unity_onnx
-from trainers.common.onnx_parity import check_parity
 from trainers.common.replay import Transitions
-from trainers.common.run import Run
 from trainers.dqn import Config, GreedyPolicy, QNetwork
 
-SMALL: dict[str, Any] = {
-    "copies": 8,
-    "warm_up_steps": 400,
-    "update_interval": 32,
-    "updates_per_step": 0.25,
-    "batch_size": 64,
-    "buffer_size": 20_000,
-    "learning_rate": 3e-3,
-    "target_interval": 25,
-    "exploration_share": 0.5,
-    "hidden_sizes": (32, 32),
-    "log_interval": 1000,
-}
 EVERYTHING: dict[str, Any] = {"double": True, "dueling": True, "n_step": 3, "prioritised": True}
 NOTHING: dict[str, Any] = {"double": False, "dueling": False, "n_step": 1, "prioritised": False}
 
@@ -54,11 +38,6 @@ class ChosenRooms(TwoRooms):
     """Two rooms in which it doesn't matter what is chosen."""
 
     discrete_branches = (2,)
-
-
-def _trained(make_world: Any, directory: Path, *, resume: bool = False, **settings: Any) -> torch.nn.Module:
-    with Run(directory, resume=resume, quiet=True) as run:
-        return dqn.train(make_world, Config(**{**SMALL, **settings}), run)
 
 
 # Losses and targets
@@ -154,7 +133,7 @@ def test_the_target_network_follows_as_often_as_wanted() -> None:
 
 @pytest.mark.parametrize("settings", [NOTHING, EVERYTHING])
 def test_the_right_choices_of_a_bandit_are_found(settings: dict[str, Any], tmp_path: Path) -> None:
-    actor = _trained(Choices, tmp_path, steps=4000, **settings)
+    actor = trained(dqn, Choices, tmp_path, steps=4000, **settings)
     observation = torch.rand(1000, 2) * 2 - 1
     x, y = observation.T
     with torch.no_grad():
@@ -166,7 +145,7 @@ def test_the_right_choices_of_a_bandit_are_found(settings: dict[str, Any], tmp_p
 
 def test_the_best_open_choice_is_found(tmp_path: Path) -> None:
     # The world itself refuses closed choices, in the warm-up and while exploring too.
-    actor = _trained(MaskedBandit, tmp_path, steps=4000)
+    actor = trained(dqn, MaskedBandit, tmp_path, steps=4000)
     world = MaskedBandit(1000, 1)
     observation, mask = world.reset(1), world.action_mask
     with torch.no_grad():
@@ -176,41 +155,19 @@ def test_the_best_open_choice_is_found(tmp_path: Path) -> None:
 
 
 def test_a_point_mass_is_brought_home_and_the_export_agrees(tmp_path: Path) -> None:
-    actor = _trained(ChosenPush, tmp_path, steps=10_000, **EVERYTHING)
-    world, success = ChosenPush(100, 1), []
-    observation = world.reset(1)
-    for _ in range(ChosenPush.time_limit):
-        with torch.no_grad():
-            step = world.step(actor(torch.from_numpy(observation)).numpy())
-        success.extend(step.episodes.success)
-        observation = step.observation
-    assert np.mean(success) > 0.9
-    samples = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
-    assert check_parity(robot_onnx(actor, 2), actor, samples) <= 1e-5
-    assert check_parity(unity_onnx(actor, [2]), actor, samples) <= 1e-5
+    replay_checks.check_point_mass_is_brought_home(dqn, tmp_path, ChosenPush, steps=10_000, **EVERYTHING)
 
 
 @pytest.mark.parametrize("n_step", [1, 3])
 @pytest.mark.parametrize("cut_off", [True, False])
 def test_a_cut_off_goes_on_and_a_true_end_does_not(cut_off: bool, n_step: int, tmp_path: Path) -> None:
-    learners = []
-
-    class Watched(dqn.Learner):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            learners.append(self)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dqn, "Learner", Watched)
-        _trained(
-            lambda copies, seed: ChosenRooms(copies, cut_off=cut_off), tmp_path, steps=4000, discount=0.8, n_step=n_step
-        )
-    # The second room is worth 1 / (1 - 0.8) where nothing ends, 1 / (1 - 0.8 x 0.8) where one step in five ends it.
-    second = 1 / (1 - 0.8) if cut_off else 1 / (1 - 0.8 * 0.8)
-    rooms = learners[0].normaliser(torch.tensor([[0.0], [1.0]]))
+    learner = replay_checks.watched(
+        dqn, replay_checks.two_rooms(cut_off, ChosenRooms), tmp_path, steps=4000, discount=0.8, n_step=n_step
+    )
+    rooms = learner.normaliser(torch.tensor([[0.0], [1.0]]))
     with torch.no_grad():
-        values = learners[0].network(rooms)[0].mean(-1).tolist()
-    assert values == pytest.approx([0.8 * second, second], abs=0.25)
+        values = learner.network(rooms)[0].mean(-1).tolist()
+    assert values == pytest.approx(replay_checks.worth_of_two_rooms(cut_off=cut_off), abs=0.25)
 
 
 # Going on, and what it can't do
@@ -218,25 +175,9 @@ def test_a_cut_off_goes_on_and_a_true_end_does_not(cut_off: bool, n_step: int, t
 
 @pytest.mark.parametrize("settings", [NOTHING, EVERYTHING])
 def test_a_stopped_run_goes_on_with_the_very_numbers(settings: dict[str, Any], tmp_path: Path) -> None:
-    class Interrupted(ChosenPush):
-        steps_left = 110
-
-        def step(self, action: Floats) -> TinyStep:
-            self.steps_left -= 1
-            if self.steps_left == 0:
-                signal.raise_signal(signal.SIGTERM)
-            return super().step(action)
-
-    short: dict[str, Any] = {"steps": 1600, "log_interval": 400, "schedule": "linear", **settings}
-    _trained(Interrupted, tmp_path / "stopped", **short)
-    actor = _trained(ChosenPush, tmp_path / "stopped", resume=True, **short)
-    expected = _trained(ChosenPush, tmp_path / "whole", **short)
-    assert figures(tmp_path / "stopped") == figures(tmp_path / "whole")
-    assert [line["step"] for line in figures(tmp_path / "whole")] == [400, 800, 1200, 1600]
-    for name, value in expected.state_dict().items():
-        assert torch.equal(actor.state_dict()[name], value), name
+    replay_checks.check_resumes_exactly(dqn, tmp_path, ChosenPush, schedule="linear", **settings)
 
 
 def test_continuous_actions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"trainer dqn can't act here: the action is continuous \(1 continuous\)"):
-        _trained(Bandit, tmp_path)
+        trained(dqn, Bandit, tmp_path)

@@ -1,9 +1,5 @@
 """What every trainer in the menu owes, whatever it learns; a new file under trainers/ is covered as it stands there."""
 
-import json
-import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -18,13 +14,13 @@ import torch
 
 import trainers
 from companion.menu import choices, pick
+from tests.trainers.runs import figures, kill_after
 from tests.trainers.tiny_worlds import Bandit, Floats, MixedBandit, TinyStep
 from trainers.common.actions import ActionSpace
 from trainers.common.onnx_export import robot_onnx, unity_onnx
 from trainers.common.onnx_parity import check_parity
-from trainers.common.run import METRICS, Run
+from trainers.common.run import Run
 
-ROOT = Path(__file__).parents[2]
 NAMES = choices(trainers)
 FIELDS_OF_ALL = {
     *("steps", "copies", "seed", "discount", "threads", "device", "checkpoint_interval_s", "evaluation_interval"),
@@ -110,12 +106,6 @@ def _answers(actor: torch.nn.Module, kind: str) -> tuple[float, float]:
     return error, right
 
 
-def _figures(directory: Path) -> list[dict[str, Any]]:
-    """Every line of the log but for what depends on the clock."""
-    lines = [json.loads(line) for line in (directory / METRICS).read_text().splitlines()]
-    return [{name: value for name, value in line.items() if not name.startswith("Time/")} for line in lines]
-
-
 @dataclass(frozen=True)
 class Case:
     """A trainer and a kind of action that it learns."""
@@ -156,7 +146,7 @@ def test_it_learns_an_identity_and_exports_it(case: Case, tmp_path: Path) -> Non
     samples = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
     assert check_parity(robot_onnx(actor, 2), actor, samples) <= 1e-5
     assert check_parity(unity_onnx(actor, [2]), actor, samples) <= 1e-5
-    names = set().union(*_figures(tmp_path))
+    names = set().union(*figures(tmp_path))
     assert {"Environment/Cumulative Reward", "Environment/Episode Length", "Policy/Learning Rate"} <= names
     assert any(name.startswith("Losses/") for name in names)
 
@@ -169,31 +159,15 @@ def test_a_killed_and_resumed_run_gives_the_numbers_of_an_undisturbed_one(name: 
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     world = WORLDS[min(trainer.ACTIONS)]
     expected = _trained(trainer, world, undisturbed, **settings)
-    _kill_after(name, killed, lines=2)
-    assert len(_figures(killed)) < len(_figures(undisturbed))
+    kill_after(2, killed, "-m", "tests.trainers.test_every_trainer", name, str(killed))
+    assert len(figures(killed)) < len(figures(undisturbed))
     actor = _trained(trainer, world, killed, **settings)
-    assert _figures(killed) == _figures(undisturbed)
+    assert figures(killed) == figures(undisturbed)
     for key, value in expected.state_dict().items():
         assert torch.equal(actor.state_dict()[key], value), key
 
 
 _RESUMED: dict[str, Any] = {"checkpoint_interval_s": 0.02, "copies": 16, "steps": 4_000}
-
-
-def _kill_after(name: str, directory: Path, lines: int) -> None:
-    """Train in another process and kill it, with no chance to clean up, once it has logged so many lines."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "python")])}
-    command = [sys.executable, "-m", "tests.trainers.test_every_trainer", name, str(directory)]
-    process = subprocess.Popen(command, env=environment, cwd=ROOT)
-    metrics, deadline = directory / METRICS, time.monotonic() + 120
-    try:
-        while process.poll() is None and time.monotonic() < deadline:
-            if metrics.exists() and metrics.read_bytes().count(b"\n") >= lines:
-                break
-            time.sleep(0.002)
-    finally:
-        process.kill()
-    assert process.wait() == -signal.SIGKILL
 
 
 class Slow:

@@ -1,10 +1,5 @@
-import json
 import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.trainers.runs import figures, kill_after, line_count
 from tests.trainers.tiny_worlds import HalfIdle, PointMass
 from trainers.common import checkpoint, off_policy
 from trainers.common.actions import ActionSpace
@@ -22,10 +18,8 @@ from trainers.common.checkpoint import CheckpointError
 from trainers.common.off_policy import Lesson, Loop, Moment, Settings, make_replay, random_actions
 from trainers.common.replay import Prioritisation, Transitions
 from trainers.common.replay_files import FOLDER, ReplayCheckpoints, RowFiles
-from trainers.common.run import METRICS, Run
+from trainers.common.run import Run
 from trainers.common.vec_env import VecEnv
-
-ROOT = Path(__file__).parents[2]
 
 
 class Regression(nn.Module):
@@ -86,12 +80,6 @@ def _trained(directory: Path, *, resume: bool = False, world: Any = PointMass, *
         return off_policy.train(
             world, Regression, replace(CONFIG, **settings), run, prioritised=Prioritisation(0.6, 0.4, 1200)
         )
-
-
-def _figures(directory: Path) -> list[dict[str, Any]]:
-    """Every line of the log but for what depends on the clock."""
-    lines = [json.loads(line) for line in (directory / METRICS).read_text().splitlines()]
-    return [{name: value for name, value in line.items() if not name.startswith("Time/")} for line in lines]
 
 
 # How the loop acts, learns and tells
@@ -173,7 +161,7 @@ def test_random_actions_are_spread_evenly_and_never_closed() -> None:
 
 def test_figures_are_means_over_the_steps_since_the_last_line(tmp_path: Path) -> None:
     _trained(tmp_path, steps=400)
-    lines = _figures(tmp_path)
+    lines = figures(tmp_path)
     assert [line["step"] for line in lines] == [72, 140, 212, 280, 352, 400]
     assert sum(line["Policy/Gradient Steps"] for line in lines) == int(0.3 * 300)
     assert all(0 < line["Losses/Q Loss"] < 10 for line in lines[2:])
@@ -203,7 +191,7 @@ def test_the_actor_is_judged_now_and_then_and_goes_on_learning(tmp_path: Path) -
 
     with Run(tmp_path, quiet=True, evaluate=judge) as run:
         actor = off_policy.train(PointMass, Watched, replace(CONFIG, evaluation_interval=400), run)
-    assert [line["Evaluation/return"] for line in _figures(tmp_path) if "Evaluation/return" in line] == [1, 2, 3]
+    assert [line["Evaluation/return"] for line in figures(tmp_path) if "Evaluation/return" in line] == [1, 2, 3]
     assert len(set(judged)) == 3
     assert not actor.training
     assert learners[0].training
@@ -226,34 +214,15 @@ _trained(Path(sys.argv[1]), resume=True, world=Slow)
 """
 
 
-def _lines(directory: Path) -> int:
-    path = directory / METRICS
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def _kill_after(directory: Path, lines: int) -> None:
-    """Train in another process and kill it, with no chance to clean up, once it logged so many lines more."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "python")])}
-    wanted = _lines(directory) + lines
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(directory)], env=environment, cwd=ROOT)
-    try:
-        deadline = time.monotonic() + 60
-        while _lines(directory) < wanted and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.001)
-    finally:
-        process.kill()
-    assert process.wait() == -signal.SIGKILL
-
-
 def test_a_killed_and_resumed_run_gives_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     expected = _trained(undisturbed)
-    _kill_after(killed, lines=5)
-    _kill_after(killed, lines=4)
-    assert _lines(killed) < 18
+    kill_after(5, killed, "-c", SCRIPT, str(killed))
+    kill_after(4, killed, "-c", SCRIPT, str(killed))
+    assert line_count(killed) < 18
     actor = _trained(killed, resume=True)
-    assert _figures(killed) == _figures(undisturbed)
-    assert _lines(killed) == 18
+    assert figures(killed) == figures(undisturbed)
+    assert line_count(killed) == 18
     for name, value in expected.state_dict().items():
         assert torch.equal(actor.state_dict()[name], value), name
 
@@ -314,7 +283,7 @@ def test_the_checkpoint_before_is_whole_too(tmp_path: Path) -> None:
     _trained(tmp_path, resume=True)
     undisturbed = tmp_path / "undisturbed"
     _trained(undisturbed)
-    assert _figures(tmp_path) == _figures(undisturbed)
+    assert figures(tmp_path) == figures(undisturbed)
 
 
 def test_rows_are_found_again_however_they_were_written(tmp_path: Path) -> None:
@@ -346,7 +315,8 @@ def test_a_save_holds_the_moment_it_was_asked_for(tmp_path: Path) -> None:
         checkpoints.save({"weight": weight})
         weight += 1
         checkpoints.close()
-        state = run.load() if run._resume else checkpoint.load(tmp_path)["trainer"]  # pyright: ignore[reportOptionalSubscript]
-    assert state is not None
+    saved = checkpoint.load(tmp_path)
+    assert saved is not None
+    state = saved["trainer"]
     assert state["weight"].tolist() == [0, 0]
     assert state["replay"]["added"] == 10

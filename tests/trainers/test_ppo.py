@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.trainers.tiny_worlds import (
+    Absent,
     Bandit,
     Floats,
     HalfIdle,
@@ -299,12 +300,6 @@ def test_learning_that_diverges_stops_before_the_networks_are_spoiled() -> None:
 
 
 def test_a_world_without_transitions_is_refused(tmp_path: Path) -> None:
-    class Absent(PointMass):
-        def step(self, action: Floats) -> TinyStep:
-            step = super().step(action)
-            step.active[:] = False
-            return step
-
     with Run(tmp_path, quiet=True) as run, pytest.raises(ValueError, match="gave no transition in 16 steps"):
         train(Absent, Config(**SMALL), run)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainers.tiny_worlds import Bandit, Floats, HalfIdle, PointMass, TinyEpisodes, TinyStep, TwoRooms
+from tests.trainers.tiny_worlds import Absent, Bandit, Floats, HalfIdle, PointMass, TinyEpisodes, TinyStep, TwoRooms
 from trainers import reinforce
 from trainers.common.on_policy import Learner
 from trainers.common.run import METRICS, Run
@@ -187,11 +187,5 @@ def test_a_reward_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_a_world_without_transitions_is_refused(tmp_path: Path) -> None:
-    class Absent(PointMass):
-        def step(self, action: Floats) -> TinyStep:
-            step = super().step(action)
-            step.active[:] = False
-            return step
-
     with Run(tmp_path, quiet=True) as run, pytest.raises(ValueError, match="gave no transition of an episode"):
         train(Absent, Config(**SMALL), run)

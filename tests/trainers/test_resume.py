@@ -1,9 +1,4 @@
-import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +6,13 @@ from typing import Any
 import pytest
 import torch
 
+from tests.trainers.runs import figures, line_count
 from tests.trainers.tiny_worlds import Bandit, PointMass
 from trainers.common import checkpoint
 from trainers.common.checkpoint import CheckpointError
-from trainers.common.run import METRICS, Run
+from trainers.common.run import Run
 from trainers.ppo import Config, train
 
-ROOT = Path(__file__).parents[2]
 CONFIG = Config(
     steps=24 * 256,
     copies=16,
@@ -28,27 +23,6 @@ CONFIG = Config(
     checkpoint_interval_s=0.02,
     objective="kl",
 )
-SCRIPT = """
-import sys, time
-from tests.trainers.test_resume import CONFIG
-from tests.trainers.tiny_worlds import PointMass
-from trainers.common.run import Run
-from trainers.ppo import train
-
-class Slow(PointMass):
-    def step(self, action):
-        time.sleep(0.002)
-        return super().step(action)
-
-with Run(sys.argv[1], resume=True, quiet=True) as run:
-    train(Slow, CONFIG, run)
-"""
-
-
-def _figures(directory: Path) -> list[dict[str, Any]]:
-    """Every line of the log but for what depends on the clock."""
-    lines = [json.loads(line) for line in (directory / METRICS).read_text().splitlines()]
-    return [{name: value for name, value in line.items() if not name.startswith("Time/")} for line in lines]
 
 
 def _finish(directory: Path, *, resume: bool, config: Config = CONFIG) -> torch.nn.Module:
@@ -56,39 +30,7 @@ def _finish(directory: Path, *, resume: bool, config: Config = CONFIG) -> torch.
         return train(PointMass, config, run)
 
 
-def _lines(directory: Path) -> int:
-    path = directory / METRICS
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def _kill_after(directory: Path, lines: int) -> None:
-    """Train in another process and kill it, with no chance to clean up, once it logged so many updates more."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "python")])}
-    wanted = _lines(directory) + lines
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(directory)], env=environment, cwd=ROOT)
-    try:
-        deadline = time.monotonic() + 60
-        while _lines(directory) < wanted and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.001)
-    finally:
-        process.kill()
-    assert process.wait() == -signal.SIGKILL
-
-
-def test_a_killed_and_resumed_run_gives_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
-    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    expected = _finish(undisturbed, resume=False)
-    _kill_after(killed, lines=5)
-    _kill_after(killed, lines=6)
-    assert _lines(killed) < 24
-    actor = _finish(killed, resume=True)
-    assert _figures(killed) == _figures(undisturbed)
-    assert len(_figures(killed)) == 24
-    for name, value in expected.state_dict().items():
-        assert torch.equal(actor.state_dict()[name], value), name
-
-
-def test_a_stop_request_saves_and_the_rest_can_follow(tmp_path: Path) -> None:
+def test_a_run_stopped_twice_and_resumed_gives_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
     class Interrupted(PointMass):
         steps_left = 100
 
@@ -98,13 +40,16 @@ def test_a_stop_request_saves_and_the_rest_can_follow(tmp_path: Path) -> None:
                 signal.raise_signal(signal.SIGTERM)
             return super().step(action)
 
-    with Run(tmp_path / "stopped", quiet=True) as run:
-        train(Interrupted, CONFIG, run)
-    assert _lines(tmp_path / "stopped") == 7
+    for stops in (1, 2):
+        with Run(tmp_path / "stopped", resume=stops > 1, quiet=True) as run:
+            train(Interrupted, CONFIG, run)
+        assert line_count(tmp_path / "stopped") == 7 * stops
     actor = _finish(tmp_path / "stopped", resume=True)
     expected = _finish(tmp_path / "whole", resume=False)
-    assert _figures(tmp_path / "stopped") == _figures(tmp_path / "whole")
-    assert torch.equal(actor(torch.ones(1, 2)), expected(torch.ones(1, 2)))
+    assert figures(tmp_path / "stopped") == figures(tmp_path / "whole")
+    assert line_count(tmp_path / "whole") == 24
+    for name, value in expected.state_dict().items():
+        assert torch.equal(actor.state_dict()[name], value), name
 
 
 def test_resuming_with_other_settings_names_them(tmp_path: Path) -> None:
@@ -115,7 +60,7 @@ def test_resuming_with_other_settings_names_them(tmp_path: Path) -> None:
         _finish(tmp_path, resume=True, config=other)
     longer = Config(steps=512, copies=16, rollout_steps=16, hidden_sizes=(16,))
     _finish(tmp_path, resume=True, config=longer)
-    assert [line["step"] for line in _figures(tmp_path)] == [256, 512]
+    assert [line["step"] for line in figures(tmp_path)] == [256, 512]
 
 
 def test_a_run_that_knew_fewer_settings_goes_on_with_their_defaults(tmp_path: Path) -> None:
@@ -127,7 +72,7 @@ def test_a_run_that_knew_fewer_settings_goes_on_with_their_defaults(tmp_path: Pa
     del learner["config"]["recurrent"], learner["config"]["buffer_size"], learner["memories"]
     checkpoint.save(tmp_path, state)
     _finish(tmp_path, resume=True, config=replace(short, steps=512))
-    assert [line["step"] for line in _figures(tmp_path)] == [256, 512]
+    assert [line["step"] for line in figures(tmp_path)] == [256, 512]
 
 
 def test_resuming_another_task_is_refused(tmp_path: Path) -> None:
@@ -149,4 +94,4 @@ def test_a_world_that_cannot_tell_its_state_goes_on_with_fresh_episodes(tmp_path
     assert state["trainer"]["world"] is None
     with Run(tmp_path, resume=True, quiet=True) as run:
         train(Bandit, Config(**{**vars(config), "steps": 1024}), run)
-    assert _figures(tmp_path)[-1]["step"] == 1024
+    assert figures(tmp_path)[-1]["step"] == 1024

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tests.trainers import replay_checks
-from tests.trainers.replay_checks import figures, trained
+from tests.trainers.replay_checks import trained
+from tests.trainers.runs import figures
 from tests.trainers.tiny_worlds import HalfIdle, MaskedBandit, MixedBandit, PointMass
 from trainers import sac
 from trainers.common.actions import ActionSpace

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from tests.trainers import replay_checks
-from tests.trainers.replay_checks import figures, trained
+from tests.trainers.replay_checks import trained
+from tests.trainers.runs import figures
 from tests.trainers.tiny_worlds import Bandit, HalfIdle, PointMass
 from trainers import td3
-from trainers.td3 import Config, clipped_double_value, smoothed
+from trainers.td3 import clipped_double_value, smoothed
 
 
 def test_the_targets_action_is_smoothed_by_clipped_noise_and_stays_an_action() -> None:
@@ -78,4 +79,4 @@ def test_the_linear_schedule_ends_near_zero(tmp_path: Path) -> None:
     trained(td3, PointMass, tmp_path, steps=4000, schedule="linear")
     rates = [line["Policy/Learning Rate"] for line in figures(tmp_path) if "Policy/Learning Rate" in line]
     assert rates == sorted(rates, reverse=True)
-    assert rates[-1] < 0.2 * Config(**replay_checks.SMALL).learning_rate
+    assert rates[-1] < 0.2 * replay_checks.small(td3).learning_rate

@@ -199,6 +199,15 @@ class HalfIdle(PointMass):
         return step
 
 
+class Absent(PointMass):
+    """A point mass of which no copy is ever there."""
+
+    def step(self, action: Floats) -> TinyStep:
+        step = super().step(action)
+        step.active[:] = False
+        return step
+
+
 class MixedBandit(Bandit):
     """Every episode is one decision of all kinds: an entry that should be 0.8 x, and choices of 3 and of 2.
 
