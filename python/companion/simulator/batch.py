@@ -235,7 +235,7 @@ class Simulator:
 
     @staticmethod
     def _not_finite(signals: Mapping[str, Floats]) -> NDArray[np.bool_]:
-        return ~np.isfinite(np.concatenate(list(signals.values()), axis=1)).all(axis=1)
+        return np.logical_not(np.isfinite(np.concatenate(list(signals.values()), axis=1)).all(axis=1))
 
     def _replace(self, signals: dict[str, Floats], invalid: NDArray[np.bool_]) -> None:
         """Copies that went bad show their last good signals; nothing that is not finite leaves the simulator."""
