@@ -94,7 +94,8 @@ def learn(task: Task, recipe: Recipe, settings: Settings) -> Learned:
     command += ["--task", task.name, "--recipe", recipe.name, "--copies", settings.copies]
     command += ["--threads", settings.threads] if settings.threads else []
     words = [str(word) for word in command]
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it, and its children
+    # A shell's background job ignores SIGINT, and so would the learner that is started from it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             return _follow(process, task, settings)
