@@ -81,3 +81,11 @@ def test_a_port_in_use_is_told(port: int) -> None:
     with pytest.raises(UnityWorkerInUseException):
         FastEnvironment._get_communicator(0, port, 5)
     first.close()
+
+
+def test_the_port_is_free_once_it_is_closed(port: int) -> None:
+    for _ in range(20):
+        communicator = FastEnvironment._get_communicator(0, port, 5)
+        communicator.close()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))

@@ -28,6 +28,8 @@ from companion.mlagents.stock import (
 )
 
 _LOOPBACK = ("127.0.0.1", "[::1]")
+_CLOSING_S = 5.0
+"""How long to wait for the server's end."""
 
 
 class FastEnvironment(UnityEnvironment):
@@ -94,6 +96,12 @@ class _Communicator(RpcCommunicator):
         self.unity_to_external.parent_conn.send(answer)
         self._next(poll_callback)
         return hello
+
+    def close(self) -> None:
+        """As the stock one, but the port is free afterwards, for a player that is started again."""
+        if self.is_open:
+            super().close()
+            self.server.stop(None).wait(_CLOSING_S)
 
     def _next(self, poll_callback: PollCallback | None) -> Any:
         self.poll_for_timeout(poll_callback)
