@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -113,11 +114,18 @@ def test_a_directory_that_holds_a_run_is_not_overwritten(tmp_path: Path) -> None
         Run(tmp_path)
 
 
-def test_the_first_signal_asks_and_the_second_is_handled_as_before(tmp_path: Path) -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT as Python handles it, also where the tests run in a shell's background job, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_first_signal_asks_and_the_second_is_handled_as_before(tmp_path: Path, interruptible: None) -> None:
     with Run(tmp_path, quiet=True) as run:
         signal.raise_signal(signal.SIGINT)
         assert run.stop_requested
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
