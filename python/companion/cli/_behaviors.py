@@ -126,7 +126,7 @@ def check_settings(order: Order) -> None:
     Raises:
         ValueError: on a setting, a device or a player that can't be; names its place.
     """
-    from companion.worlds._fleet import check_players
+    from companion.worlds.unity import check_players
 
     check_players(order.players.path, order.players.count, () if order.copies is None else (order.copies,))
     listed = [*order.file.behaviors.values(), *([order.file.others] if order.file.others else [])]

@@ -108,7 +108,7 @@ def check_world(kind: WorldKind, player: Path | None, players: int, port: int | 
         ValueError: if there is a player for a world that has none, or the world couldn't start it.
     """
     if kind == "unity":
-        from companion.worlds._fleet import check_players
+        from companion.worlds.unity import check_players
 
         check_players(player, players, ())
     elif player is not None or players != 1 or port is not None:

@@ -34,6 +34,7 @@ __all__ = [
     "Uniform",
     "UnityWorld",
     "UnityWorlds",
+    "check_players",
 ]
 
 BASE_PORT = 5005
