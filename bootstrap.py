@@ -351,7 +351,7 @@ def check_disk(torch: str) -> None:
 
 def install(environment: Environment, torch: str) -> None:
     """Install the build tools, the project with everything it needs, and the ML-Agents API."""
-    extras = "dev,gym,plots" if torch == "none" else "dev,gym,plots,torch"
+    extras = "dev,gym,plots,workbench" + ("" if torch == "none" else ",torch")
     environment.pip("install", *PINNED, *BUILD_TOOLS)
     environment.pip("install", *PINNED, *torch_sources(), "--no-build-isolation", "-e", f".[{extras}]")
     environment.pip("install", *PINNED, "--no-deps", "--ignore-requires-python", BRIDGE)

@@ -8,7 +8,7 @@ import pytest
 
 from companion import __version__, tasks
 from companion.cli import main as front_door
-from companion.cli import verbs
+from companion.cli import reward_verbs, verbs
 from companion.cli._errors import one_line
 from companion.menu import choices, pick
 from tests.cli.conftest import Companion, environment, run_process
@@ -17,21 +17,39 @@ from tests.cli.conftest import Companion, environment, run_process
 def test_help_names_every_verb(companion: Companion) -> None:
     shown = companion("--help")
     assert shown.code == 0
-    assert {"tasks", "train", "evaluate", "export", "simulate", "doctor"} <= set(choices(verbs))
+    assert {"tasks", "train", "evaluate", "export", "simulate", "doctor", "rewards"} <= set(choices(verbs))
     for verb in choices(verbs):
         assert f"{verb} " in shown.out
     assert companion().out == shown.out
+
+
+def test_a_verb_with_verbs_of_its_own_shows_them(companion: Companion) -> None:
+    shown = companion("rewards", "--help")
+    assert shown.code == 0 and shown.out == companion("rewards").out
+    assert "rescore " in shown.out and "companion rewards VERB --help" in shown.out
+    companion("rewards", "rescor").assert_refused("no verb of 'companion rewards' 'rescor'; choose from", "rescore")
+    companion("rewards", "rescore").assert_refused("LEDGER", "companion rewards rescore --help")
 
 
 def test_version(companion: Companion) -> None:
     assert companion("--version").out.strip() == __version__
 
 
-@pytest.mark.parametrize("verb", choices(verbs))
-def test_every_verb_has_help_and_a_summary(verb: str, companion: Companion) -> None:
-    shown = companion(verb, "--help")
-    assert shown.code == 0 and f"usage: companion {verb}" in shown.out
-    assert (pick(verbs, verb, "verb").__doc__ or "").split("\n\n")[0].rstrip().endswith(".")
+def every_verb() -> list[tuple[str, ...]]:
+    """The words that each verb takes to be called, those with verbs of their own left out."""
+    found = []
+    for name in choices(verbs):
+        inner = getattr(pick(verbs, name, "verb"), "VERBS", None)
+        found += [(name, second) for second in choices(inner)] if inner else [(name,)]
+    return found
+
+
+@pytest.mark.parametrize("words", every_verb(), ids=" ".join)
+def test_every_verb_has_help_and_a_summary(words: tuple[str, ...], companion: Companion) -> None:
+    shown = companion(*words, "--help")
+    assert shown.code == 0 and f"usage: companion {' '.join(words)}" in shown.out
+    package = verbs if len(words) == 1 else reward_verbs
+    assert (pick(package, words[-1], "verb").__doc__ or "").split("\n\n")[0].rstrip().endswith(".")
 
 
 def test_wrong_words_are_refused(companion: Companion) -> None:
@@ -46,8 +64,8 @@ def test_wrong_words_are_refused(companion: Companion) -> None:
 
 def test_the_menu_is_there_at_once() -> None:
     """Help and menu import nothing that takes seconds."""
-    heavy = "torch mujoco onnx onnxruntime scipy grpc mlagents_envs tensorboard"
-    for words in (["--help"], ["tasks"], ["train", "--help"], ["evaluate", "--help"]):
+    heavy = "torch mujoco onnx onnxruntime scipy grpc mlagents_envs tensorboard pyarrow optuna plotly"
+    for words in (["--help"], ["tasks"], ["train", "--help"], ["evaluate", "--help"], ["rewards", "rescore", "--help"]):
         code = (
             "import sys\nfrom companion.cli.main import main\n"
             f"try: main({words})\nexcept SystemExit: pass\n"

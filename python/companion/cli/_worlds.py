@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from companion.cli import _ledgers
 from companion.rewards import Recipe
 from companion.tasks import Task
 
@@ -42,6 +43,8 @@ class WorldPlan:
     """Perturbations fixed from outside."""
     discrete: bool = False
     """The action is the number of one of the task's motions."""
+    recording: _ledgers.Recording | None = None
+    """Of the embedded world; None records nothing."""
 
     def make(self, copies: int, seed: int) -> Any:
         """A world of so many copies with a seed."""
@@ -50,7 +53,7 @@ class WorldPlan:
     def _embedded(self, copies: int, seed: int) -> Any:
         from companion.worlds.embedded import EmbeddedWorld
 
-        return EmbeddedWorld(
+        world = EmbeddedWorld(
             self.task,
             self.recipe,
             copies=copies,
@@ -59,6 +62,9 @@ class WorldPlan:
             overrides=self.set,
             discrete=self.discrete,
         )
+        if self.recording is not None:
+            _ledgers.record(world, self.recording, discount=self.discount, seed=seed)
+        return world
 
     def _unity(self, copies: int, seed: int) -> Any:
         from companion.worlds.unity import UnityWorld

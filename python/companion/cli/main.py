@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -44,15 +45,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
-        _print_help()
-        return 0
-    if words[0] == "--version":
+    if words[:1] == ["--version"]:
         print(companion.__version__)
         return 0
-    verb = pick(verbs, words[0], "verb")
-    arguments = _parse(verb, words[0], words[1:])
-    return verb.run(arguments) or 0
+    return _choose(Menu("companion", verbs, _WELCOME), words)
+
+
+@dataclass(frozen=True)
+class Menu:
+    """Verbs to choose from."""
+
+    words: str
+    """What was typed to get here."""
+    verbs: ModuleType
+    """The package whose modules they are."""
+    welcome: str
+    """One sentence above the list."""
+
+
+def _choose(menu: Menu, words: list[str]) -> int:
+    """Run the verb that the first word names; a verb that holds a menu of its own looks at the next."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        _print_help(menu)
+        return 0
+    name = f"{menu.words} {words[0]}"
+    verb = pick(menu.verbs, words[0], "verb" if menu.verbs is verbs else f"verb of '{menu.words}'")
+    if hasattr(verb, "VERBS"):
+        return _choose(Menu(name, verb.VERBS, _first_sentence(verb.__doc__)), words[1:])
+    return verb.run(_parse(verb, name, words[1:])) or 0
 
 
 def _parse(verb: ModuleType, name: str, words: list[str]) -> Any:
@@ -68,13 +88,11 @@ def _parse(verb: ModuleType, name: str, words: list[str]) -> Any:
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
-            return tyro.cli(
-                verb.Arguments, prog=f"companion {name}", args=words, config=(tyro.conf.FlagCreatePairsOff,)
-            )
+            return tyro.cli(verb.Arguments, prog=name, args=words, config=(tyro.conf.FlagCreatePairsOff,))
     except SystemExit as end:
         if end.code in (0, None):
             raise
-        raise ValueError(f"{_unboxed(box.getvalue())} (see companion {name} --help)") from None
+        raise ValueError(f"{_unboxed(box.getvalue())} (see {name} --help)") from None
 
 
 def _with_the_rest_as_one(words: list[str], flag: str) -> list[str]:
@@ -92,24 +110,31 @@ def _unboxed(box: str) -> str:
     return " ".join(" ".join(rows[:rule]).split()).removeprefix("Error parsing ")
 
 
-def _print_help() -> None:
+def _print_help(menu: Menu) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table("verb", "what it does", box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for name in choices(verbs):
-        table.add_row(name, _summary(name))
+    for name in choices(menu.verbs):
+        table.add_row(name, _summary(menu.verbs, name))
     console = Console()
-    console.print("Trains the policies of companion robots in simulation and exports them for the real ones.\n")
+    console.print(f"{menu.welcome}\n")
     console.print(table)
-    console.print("\ncompanion VERB --help tells its flags, with units and defaults.")
+    console.print(f"\n{menu.words} VERB --help tells its flags, with units and defaults.")
 
 
-def _summary(name: str) -> str:
+_WELCOME = "Trains the policies of companion robots in simulation and exports them for the real ones."
+
+
+def _summary(package: ModuleType, name: str) -> str:
     """The first sentence of a verb's docstring, read without importing it."""
-    spec = find_spec(f"{verbs.__name__}.{name}")
+    spec = find_spec(f"{package.__name__}.{name}")
     source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
-    return (ast.get_docstring(ast.parse(source)) or "").split("\n\n")[0].replace("\n", " ")
+    return _first_sentence(ast.get_docstring(ast.parse(source)))
+
+
+def _first_sentence(docstring: str | None) -> str:
+    return (docstring or "").split("\n\n")[0].replace("\n", " ")
 
 
 if __name__ == "__main__":

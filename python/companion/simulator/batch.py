@@ -160,6 +160,11 @@ class Simulator:
         self._rollout.close()
 
     @property
+    def signals(self) -> dict[str, Floats]:
+        """What the next decision starts from, `[copies, size]` each."""
+        return self._last_signals
+
+    @property
     def nominal_model(self) -> mujoco.MjModel:
         """The model without perturbations."""
         return self._models.nominal

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from companion.menu import no_such
 from companion.rewards.engine import RewardEngine
 from companion.rewards.recipe import Recipe
+from companion.rewards.recorder import Recorder, Taken
 from companion.simulator.batch import Frame, Simulator
 from companion.tasks import Task
 from companion.worlds._step import Episodes, Step
@@ -49,6 +50,7 @@ class EmbeddedWorld:
         """
         self.task, self.recipe = task, recipe
         self.num_envs = copies
+        self.overrides = dict(overrides or {})
         self._layout = task.layout
         self._motions = task.motion_table() if discrete else None
         self._simulator = Simulator(task, copies, seed=seed, threads=threads, overrides=overrides)
@@ -56,6 +58,7 @@ class EmbeddedWorld:
         self._reward_draws: dict[str, Draw] = {}
         self._tally = Tally(task.metrics, self._engine.names, copies)
         self._observation = np.zeros((copies, self._layout.size), np.float32)
+        self._recorder: Recorder | None = None
 
     @property
     def observation_size(self) -> int:
@@ -87,9 +90,15 @@ class EmbeddedWorld:
         """How many episodes went numerically bad so far and were thrown away."""
         return self._simulator.invalid_count
 
+    def record_with(self, recorder: Recorder) -> None:
+        """Let it take down every step from the next `reset` or `set_state` on; it is closed with this world."""
+        self._recorder = recorder
+
     def reset(self, seed: int | None = None) -> NDArray[np.float32]:
         """Start every copy anew; the first observation `[num_envs, observation_size]`."""
         signals = self._simulator.reset(seed)
+        if self._recorder is not None:
+            self._recorder.start(signals)
         self._draw_reward_parameters()
         everyone = np.ones(self.num_envs, np.bool_)
         self._engine.start(signals, everyone)
@@ -109,6 +118,7 @@ class EmbeddedWorld:
         rewards = self._engine.step(frame.signals, frame.terminated)
         reward = np.where(frame.invalid, np.float32(0), rewards.total)
         self._tally.add(frame.signals, rewards, reward)
+        self._record(frame, reward)
         episodes = self._finish(frame)
         final_observation = self._layout.pack(frame.signals)
         if not frame.ended.any():
@@ -160,11 +170,30 @@ class EmbeddedWorld:
         self._engine.set_state(state["engine"])
         self._tally.set_state(state["tally"])
         self._observation = np.array(state["observation"], np.float32)
+        if self._recorder is not None:
+            self._recorder.start(self._simulator.signals, midway=True)
         return self._observation
 
     def close(self) -> None:
-        """Stop the physics threads."""
+        """Stop the physics threads, and hand over what was recorded."""
         self._simulator.close()
+        if self._recorder is not None:
+            self._recorder.close()
+            self._recorder = None
+
+    def _record(self, frame: Frame, reward: NDArray[np.float32]) -> None:
+        if self._recorder is not None:
+            self._recorder.step(
+                Taken(
+                    signals=frame.signals,
+                    next_signals=frame.next_signals,
+                    ended=frame.ended,
+                    terminated=frame.terminated,
+                    success=frame.success,
+                    invalid=frame.invalid,
+                    reward=reward,
+                )
+            )
 
     def _draw_reward_parameters(self) -> None:
         for name, draw in self._reward_draws.items():

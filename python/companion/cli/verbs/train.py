@@ -2,13 +2,13 @@
 
 import sys
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from companion.cli import _behaviors, _evaluation, _run_directory
+from companion.cli import _behaviors, _evaluation, _ledgers, _run_directory, _worlds
 from companion.cli._evaluation import Evaluation, Observed, Policy, Request
 from companion.cli._files import check_writable
 from companion.cli._flags import (
@@ -19,6 +19,7 @@ from companion.cli._flags import (
     ConfiguredSeed,
     ConfiguredTrainer,
     Count,
+    RecordedCopies,
     Settings,
 )
 from companion.cli._outcome import Trained, export, policy_of
@@ -75,6 +76,8 @@ class Arguments:
     """Fix a perturbation of the world, in its unit, or a setting of a gymnasium environment. May be repeated."""
     episodes: ConfiguredEpisodes = None
     """Fresh episodes to judge the policy on at the end."""
+    record: RecordedCopies = None
+    """Copies of a robot's task whose signals go into the run's ledger, for `companion rewards`."""
     run_dir: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Where everything goes; runs/TASK-DATE-TIME if not given."""
     export_dir: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
@@ -149,9 +152,26 @@ def _train(plan: Plan, arguments: Arguments) -> "nn.Module | None":
         label=plan.problem.name,
     )
     with log:
-        actor = plan.trainer.train(plan.world.make, plan.config, log)
+        actor = plan.trainer.train(learning_world(plan, arguments.record).make, plan.config, log)
     _run_directory.write_config(plan.directory, plan.config)  # now that the trainer agreed to go on with it
     return None if log.stop_requested else actor
+
+
+def learning_world(plan: Plan, copies: int | None) -> _worlds.Plan:
+    """What makes the worlds to learn in, of which so many copies are recorded; None: as many as is usual.
+
+    Raises:
+        ValueError: if copies are to be recorded of a world whose signals are not at hand.
+    """
+    world = plan.world
+    if not isinstance(world, _worlds.WorldPlan) or world.kind != "embedded":
+        if copies:
+            raise ValueError(f"--record {copies}: only the embedded world's signals can be recorded here")
+        return world
+    if copies is None:
+        copies = _ledgers.TRAINING_COPIES if _ledgers.can_record() else 0
+    recording = _ledgers.Recording(plan.directory / _ledgers.LEDGER, "training", copies)
+    return replace(world, recording=recording) if copies else world
 
 
 def judge(plan: Plan, policy: Policy, episodes: int, *, by_number: bool) -> tuple[Evaluation, Observed]:
