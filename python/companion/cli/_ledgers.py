@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from companion.rewards.recorder import Recorder
     from companion.worlds.embedded import EmbeddedWorld
 
 LEDGER = "ledger"
@@ -31,7 +32,7 @@ def can_record() -> bool:
     return find_spec("pyarrow") is not None
 
 
-def record(world: "EmbeddedWorld", recording: Recording, *, discount: float, seed: int) -> None:
+def record(world: "EmbeddedWorld", recording: Recording, *, discount: float, seed: int) -> "Recorder":
     """Let a world that was not reset yet be recorded until it is closed.
 
     Raises:
@@ -62,4 +63,6 @@ def record(world: "EmbeddedWorld", recording: Recording, *, discount: float, see
         commit=git_commit(),
     )
     writer = LedgerWriter(recording.folder, about, recording.limit_mb)
-    world.record_with(Recorder(task.signals, copies, world.num_envs, writer.add, close_sink=writer.close))
+    recorder = Recorder(task.signals, copies, world.num_envs, writer.add, close_sink=writer.close)
+    world.record_with(recorder)
+    return recorder
