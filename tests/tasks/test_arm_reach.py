@@ -11,21 +11,11 @@ from companion import tasks
 from companion.robots import ur5e
 from companion.simulator.batch import Simulator
 from companion.tasks import arm_reach
+from companion.tasks._arm_probes import Reacher
 
 TASK = tasks.load("arm_reach")
 Controller = Callable[[dict[str, NDArray[np.float64]]], NDArray[np.float64]]
-
-
-def towards_target(signals: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Damped least squares on the observed joints and target: what an engineer would write by hand."""
-    position, error = signals["joint_position"], signals["tool_to_target_base"]
-    tool, step = ur5e.tool_position_base(position), 1e-5
-    jacobian = np.stack(
-        [(ur5e.tool_position_base(position + step * np.eye(6)[joint]) - tool) / step for joint in range(6)], axis=2
-    )
-    transposed = jacobian.transpose(0, 2, 1)
-    change = transposed @ np.linalg.solve(jacobian @ transposed + 1e-3 * np.eye(3), error[:, :, None])
-    return np.clip((0.5 * change[:, :, 0] - 0.5 * signals["joint_lead"]) / arm_reach.MAX_JOINT_STEP_RAD, -1, 1)
+towards_target = Reacher(arm_reach.MAX_JOINT_STEP_RAD).to_target
 
 
 def first_episodes(simulator: Simulator, controller: Controller) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

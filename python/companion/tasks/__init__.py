@@ -3,9 +3,21 @@
 import sys
 
 from companion.menu import choices, pick
-from companion.tasks._task import ActionEntry, Metric, Motion, Perturbation, Task
+from companion.tasks._task import ActionEntry, Controller, Metric, Motion, Perturbation, Probe, Rank, Task, Way
 
-__all__ = ["ActionEntry", "Metric", "Motion", "Perturbation", "Task", "load", "names"]
+__all__ = [
+    "ActionEntry",
+    "Controller",
+    "Metric",
+    "Motion",
+    "Perturbation",
+    "Probe",
+    "Rank",
+    "Task",
+    "Way",
+    "load",
+    "names",
+]
 
 
 def names() -> list[str]:

@@ -1,6 +1,6 @@
 """What every task file says: the one frozen `TASK` and the parts it is made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,6 +69,35 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Way:
+    """Where an episode went, for drawings from above."""
+
+    signal: str
+    """The robot's or its tool's true position in a frame that stands still, x and y first, m."""
+    goal: str
+    """The goal's or target's in the same frame."""
+
+
+Rank = Literal["good", "careless", "slow", "lazy", "unsafe"]
+"""How well a way to behave does what the task is for; careless is right, but rough on people and machine."""
+
+Controller = Callable[[Mapping[str, NDArray[Any]]], NDArray[np.float64]]
+"""From the signals `[copies, size]` that a decision starts from to the actions `[copies, n]` in [-1, 1]."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A scripted way to behave that any recipe of the task must rank rightly; it may look at the true signals."""
+
+    name: str
+    rank: Rank
+    description: str
+    """One sentence that says what it does."""
+    make_controller: Callable[[], Controller]
+    """A new one for every run, in which all episodes begin together: it may count decisions."""
+
+
+@dataclass(frozen=True)
 class Task:
     """What a robot has to do, as data; `make_scene` builds the part that lives in MuJoCo."""
 
@@ -94,6 +123,10 @@ class Task:
     make_scene: "Callable[[], Scene]"
     motions: tuple[Motion, ...] = ()
     """What a policy with discrete actions chooses from, by number; () where a task has none."""
+    way: Way | None = None
+    """Where its episodes go; None where that can't be drawn."""
+    probes: tuple[Probe, ...] = ()
+    """With which its recipes are tested; () where there are none."""
 
     @property
     def behavior_name(self) -> str:

@@ -7,8 +7,9 @@ import numpy as np
 
 from companion.robots import ur5e
 from companion.signals import Signal
+from companion.tasks._arm_probes import Reacher, probes
 from companion.tasks._scene import Ends, Floats, ModelEdit, Names, Physics, Which
-from companion.tasks._task import ActionEntry, Metric, Perturbation, Task
+from companion.tasks._task import ActionEntry, Metric, Perturbation, Task, Way
 
 CONTROL_PERIOD_S = 0.05
 PHYSICS_STEP_S = 0.005
@@ -163,6 +164,8 @@ class ArmScene:
             "tool_to_target_base": seen_target - seen_tool,
             "tool_to_target_close_base": np.clip(seen_target - seen_tool, -CLOSE_M, CLOSE_M),
             "held_s": np.minimum(state.held_s[which, None], HOLD_S),
+            "true_tool_position_base": tool,
+            "target_position_base": target,
             "distance": distance,
             "tool_speed": np.linalg.norm(tool_soon - tool, axis=1, keepdims=True) / MOMENT_S,
             "joint_speed": np.abs(velocity),
@@ -243,6 +246,8 @@ TASK = Task(
         Signal("held_s", 1, "s", "How long the tool has been within the success radius, at most the 0.5 s needed."),
         Signal("previous_action", 6, "1", "The action of the step that just ended."),
         Signal("action_change", 6, "1", "That action less the one before."),
+        Signal("true_tool_position_base", 3, "m", "The tool's tip in base_link, without the encoders' noise."),
+        Signal("target_position_base", 3, "m", "The target in base_link, as it truly is."),
         Signal("distance", 1, "m", "True distance from the tool's tip to the target."),
         Signal("tool_speed", 1, "m/s", "True speed of the tool's tip."),
         Signal("joint_speed", 6, "rad/s", "True joint speeds, without sign."),
@@ -282,4 +287,6 @@ TASK = Task(
         Metric("power", "W", "Mean mechanical power: energy per second."),
     ),
     make_scene=ArmScene,
+    way=Way("true_tool_position_base", "target_position_base"),
+    probes=probes(Reacher(MAX_JOINT_STEP_RAD)),
 )

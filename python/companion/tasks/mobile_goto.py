@@ -9,10 +9,11 @@ import numpy as np
 from companion.robots import turtlebot3
 from companion.signals import Signal
 from companion.tasks._lidar import as_scanned, cast, nearest_per_sector
+from companion.tasks._mobile_probes import Driver, probes
 from companion.tasks._people import HEIGHT_M, RADIUS_M, People, empty_people, place_people, walk
 from companion.tasks._room import Room, draw_free_points, draw_rooms, empty_rooms
 from companion.tasks._scene import ALL, Ends, Floats, ModelEdit, Names, Physics, Which, rows_of, write_rows
-from companion.tasks._task import ActionEntry, Metric, Motion, Perturbation, Task
+from companion.tasks._task import ActionEntry, Metric, Motion, Perturbation, Task, Way
 
 CONTROL_PERIOD_S = 0.1
 PHYSICS_STEP_S = 0.01
@@ -210,6 +211,8 @@ class MobileScene:
             )
             / seen_distance,
             "velocity": body_velocity + 0.01 * random.standard_normal(body_velocity.shape),
+            "position_room": place,
+            "goal_position_room": state.goal[which],
             "distance": goal_distance,
             "approach_speed": approach_speed,
             "clearance": np.minimum(gap, to_people) - _BOT.radius_m,
@@ -398,6 +401,8 @@ TASK = Task(
         Signal("velocity", 2, "m/s, rad/s", "Forward and turning speed from odometry."),
         Signal("previous_action", 2, "1", "The action of the step that just ended."),
         Signal("action_change", 2, "1", "That action less the one before."),
+        Signal("position_room", 2, "m", "The robot's true position in the room, whose middle is the origin."),
+        Signal("goal_position_room", 2, "m", "The goal's true position in the room."),
         Signal("distance", 1, "m", "True distance to the goal."),
         Signal("approach_speed", 1, "m/s", "How fast that distance shrank in this step."),
         Signal("clearance", 1, "m", "True distance from the robot's hull to the nearest thing or person."),
@@ -457,6 +462,7 @@ TASK = Task(
         Metric("power", "W", "Mean mechanical power: energy per second."),
     ),
     make_scene=MobileScene,
+    way=Way("position_room", "goal_position_room"),
     motions=(
         Motion("stand", (-1.0, 0.0)),
         Motion("ahead", (1.0, 0.0)),
@@ -466,4 +472,5 @@ TASK = Task(
         Motion("turn_left", (-1.0, 1.0)),
         Motion("turn_right", (-1.0, -1.0)),
     ),
+    probes=probes(Driver(SUCCESS_RADIUS_M, MAX_TURNING_SPEED_RADPS)),
 )
