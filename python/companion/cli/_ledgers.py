@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 LEDGER = "ledger"
 """The folder in a run directory."""
-TRAINING_COPIES = 4
+TRAINING_COPIES = 16
 """Recorded of a training where nobody says otherwise."""
 
 

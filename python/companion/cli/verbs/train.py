@@ -3,6 +3,7 @@
 import sys
 from contextlib import closing
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,6 +104,7 @@ def run(arguments: Arguments) -> int:
         return INTERRUPTED
     evaluation = _judge_and_export(plan, actor, arguments)
     _report(plan, evaluation, arguments.export_dir)
+    _write_report(plan)
     return 0
 
 
@@ -199,3 +201,12 @@ def _judge_and_export(plan: Plan, actor: "nn.Module", arguments: Arguments) -> E
 def _report(plan: Plan, evaluation: Evaluation, export_dir: Path | None) -> None:
     _evaluation.print_table(evaluation, plan.problem.exam)
     print(f"policy, card and evaluation are in {plan.directory}" + (f" and {export_dir}" if export_dir else ""))
+
+
+def _write_report(plan: Plan) -> None:
+    """One page about the run, where there is a recipe to tell of and plotly to draw with."""
+    if plan.problem.recipe is None or find_spec("plotly") is None:
+        return
+    from companion.cli.reward_verbs.report import write_report
+
+    print(f"report: {write_report([plan.directory])}")
