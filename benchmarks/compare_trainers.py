@@ -24,6 +24,7 @@ import yaml
 from numpy.typing import NDArray
 
 from companion import tasks
+from companion.rewards.statistics import estimate, interquartile_mean, probability_of_improvement
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -189,41 +190,9 @@ def changed_since(record: dict[str, Any]) -> list[str]:
 # Statistics
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its bootstrap 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def told(self, form: str) -> str:
-        """As text, each number in that form."""
-        return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
-
-
-def interquartile_mean(scores: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
-    """The mean without the lowest and the highest quarter (Agarwal et al. 2021); of three scores, of all."""
-    from scipy.stats import trim_mean
-
-    return trim_mean(scores, 0.25, axis=axis)
-
-
-def estimate(scores: NDArray[np.float64]) -> Estimate:
-    """The interquartile mean over the seeds and the percentile bootstrap's 95 % interval."""
-    from scipy.stats import bootstrap
-
-    value = float(interquartile_mean(scores))
-    if len(scores) < 2 or np.ptp(scores) == 0:
-        return Estimate(value, value, value)
-    found = bootstrap((scores,), interquartile_mean, n_resamples=10_000, method="percentile", rng=0)
-    return Estimate(value, float(found.confidence_interval.low), float(found.confidence_interval.high))
-
-
 def worse_probability(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:
-    """P(a run of ours returns less than one of theirs), ties counted half (Agarwal et al. 2021, after Mann-Whitney)."""
-    difference = ours[:, None] - theirs[None, :]
-    return float((np.sum(difference < 0) + 0.5 * np.sum(difference == 0)) / difference.size)
+    """P(a run of ours returns less than one of theirs), ties counted half."""
+    return probability_of_improvement(theirs, ours)
 
 
 def p_value_worse(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> float:

@@ -1,4 +1,4 @@
-"""The comparison's statistics, against numbers worked out by hand, and its book-keeping."""
+"""The comparison's own statistics, against numbers worked out by hand, and its book-keeping."""
 
 import json
 from pathlib import Path
@@ -15,23 +15,6 @@ ROW = Row("CartPole-v1", "a3c", steps=10, seeds=2, wanted=475, against="a2c")
 
 def record(trainer: str, seed: int, returns: list[float]) -> dict[str, object]:
     return {"environment": "CartPole-v1", "trainer": trainer, "seed": seed, "steps": 10, "returns": returns}
-
-
-def test_the_interquartile_mean_leaves_out_the_lowest_and_the_highest_of_five() -> None:
-    assert compare.interquartile_mean(np.array([1000.0, 1.0, 2.0, 3.0, -1000.0])) == 2.0
-
-
-def test_the_interquartile_mean_of_three_is_their_mean() -> None:
-    assert compare.interquartile_mean(np.array([1.0, 2.0, 6.0])) == 3.0
-
-
-def test_an_interval_holds_the_figure_and_lies_within_the_scores() -> None:
-    found = compare.estimate(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
-    assert 1 <= found.low < found.value == 3.0 < found.high <= 5
-
-
-def test_equal_scores_have_an_interval_of_no_width() -> None:
-    assert compare.estimate(np.full(5, 500.0)).told(".1f") == "500.0 [500.0, 500.0]"
 
 
 def test_ties_count_half_in_the_probability_to_be_worse() -> None:
