@@ -150,6 +150,18 @@ class Ledger:
         return joined(found)
 
 
+    def last(self) -> Record:
+        """The episodes of the last part.
+
+        Raises:
+            LedgerError: if there is none, or it is damaged.
+        """
+        parts = parts_of(self.folder)
+        if not parts:
+            raise LedgerError(f"{self.folder} holds no finished episode")
+        return _read_parquet(parts[-1], None)
+
+
 def open_ledger(path: Path) -> Ledger:
     """The ledger in a folder, or in the folder `ledger` of a run directory.
 

@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -25,11 +25,13 @@ from companion.cli._flags import (
 )
 from companion.cli._outcome import Trained, export, policy_of
 from companion.cli._plans import Plan, make_plan, order_of, with_resumed_task
-from companion.cli._problems import ActionChoice
+from companion.cli._problems import ActionChoice, RobotTask
 from companion.cli._worlds import WorldKind
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from trainers.common.run import Run
 
 INTERRUPTED = 130
 TAKES_THE_REST = "--env-args"
@@ -139,15 +141,14 @@ def _prepare(plan: Plan, arguments: Arguments) -> None:
 def _train(plan: Plan, arguments: Arguments) -> "nn.Module | None":
     """The trained actor, or None if the user stopped the training."""
     from companion.cli._export import TorchPolicy
-    from trainers.common.run import Run
 
     def evaluate(actor: "nn.Module") -> dict[str, float]:
         found, _ = judge(plan, TorchPolicy(actor), plan.problem.episodes, by_number=True)
         success = {"Success": found.success_rate} if found.has_success else {}
         return {**success, **{name: figure.mean for name, figure in found.metrics.items()}}
 
-    log = Run(
-        plan.directory,
+    log = _new_run(
+        plan,
         resume=True,  # from the start where nothing was learned yet; that no run is lost was made sure of before
         evaluate=evaluate if plan.record.world != "unity" else None,
         quiet=arguments.quiet,
@@ -157,6 +158,17 @@ def _train(plan: Plan, arguments: Arguments) -> "nn.Module | None":
         actor = plan.trainer.train(learning_world(plan, arguments.record).make, plan.config, log)
     _run_directory.write_config(plan.directory, plan.config)  # now that the trainer agreed to go on with it
     return None if log.stop_requested else actor
+
+
+def _new_run(plan: Plan, **settings: Any) -> "Run":
+    """What the trainer writes to; watched for odd rewards where a recipe says what is rewarded."""
+    from companion.cli._monitoring import MonitoredRun, Watched
+    from trainers.common.run import Run
+
+    problem = plan.problem
+    if not isinstance(problem, RobotTask):
+        return Run(plan.directory, **settings)
+    return MonitoredRun(plan.directory, Watched(problem.task, problem.recipe, plan.directory, problem.set), **settings)
 
 
 def learning_world(plan: Plan, copies: int | None) -> _worlds.Plan:
