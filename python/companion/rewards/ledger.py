@@ -35,7 +35,7 @@ class About:
 
     task: str
     source: str
-    """`training`, `evaluation`, `player`, `probes` or `robot`."""
+    """`training`, `evaluation`, `viewer`, `probes` or `robot`, or what was kept of one."""
     recipe: str
     """The name of the recipe that the recorded reward is of."""
     recipe_hash: str
@@ -148,7 +148,6 @@ class Ledger:
         if not found:
             raise LedgerError(f"{self.folder} holds no finished episode")
         return joined(found)
-
 
     def last(self) -> Record:
         """The episodes of the last part.

@@ -76,25 +76,42 @@ class Disagreement:
     """0 lowest, 1 highest."""
     second_rank: float
     term: str
-    """Of the second recipe: what moved it most against the second recipe's mean episode."""
+    """Of either recipe: the one whose pay for this episode, beside others', differs most that way between the two."""
 
 
 def disagreements(first: Judgement, second: Judgement, record: Record, most: int) -> list[Disagreement]:
     """The episodes whose rank differs most between two recipes, the largest difference first."""
     apart = second.ranks - first.ranks
     order = np.argsort(-np.abs(apart), kind="stable")[:most]
-    returns = second.scores.term_returns(record)
-    moved = (returns - returns.mean(axis=0)) * np.sign(apart)[:, None]
-    return [
+    names, moved = _moved(first, second, record)
+    found = [
         Disagreement(
             int(place),
             float(first.ranks[place]),
             float(second.ranks[place]),
-            second.scores.names[int(moved[place].argmax())],
+            names[int((moved[place] * np.sign(apart[place])).argmax())],
         )
         for place in order
-        if apart[place] != 0.0
     ]
+    return [one for one in found if one.first_rank != one.second_rank]
+
+
+def _moved(first: Judgement, second: Judgement, record: Record) -> tuple[list[str], NDArray[np.float64]]:
+    """The terms of both, and what each does more for an episode's standing in the second `[episodes, terms]`.
+
+    Standing is counted in standard deviations of a recipe's returns: two recipes may pay on different scales.
+    """
+    names = list(dict.fromkeys((*first.scores.names, *second.scores.names)))
+    before, after = (_standing(one, names, record) for one in (first, second))
+    return names, after - before
+
+
+def _standing(judgement: Judgement, names: list[str], record: Record) -> NDArray[np.float64]:
+    found = np.zeros((len(judgement.returns), len(names)))
+    columns = [names.index(name) for name in judgement.scores.names]
+    returns = judgement.scores.term_returns(record)
+    found[:, columns] = (returns - returns.mean(axis=0)) / max(float(judgement.returns.std()), 1e-12)
+    return found
 
 
 def recorded_difference(judgement: Judgement, record: Record) -> float:

@@ -1,0 +1,171 @@
+"""Shows a policy at its task in a browser, and at once what other reward weights would have paid it."""
+
+import contextlib
+import io
+import math
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from companion import tasks
+from companion.cli._flags import Count, Port, Seed, Settings, perturbations
+from companion.cli._run_directory import POLICY
+from companion.rewards import Recipe, load_recipe
+from companion.tasks import Task
+
+if TYPE_CHECKING:
+    from companion.cli._viewer_stage import MakeController, Play
+    from companion.deploy.actor import OnnxActor
+
+DISCOUNT = 0.99
+"""The trainers' default."""
+MOST_COPIES = 9
+POLICY_DRIVER, REST = "policy", "rest"
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Watch a policy, or a task's scripted probes, in a browser; Ctrl-C ends it.
+
+    Sliders change the weights of the reward: what they would have paid is told at once, for the episode on screen and
+    for the last ones. Recipes and episodes can be kept.
+    """
+
+    model: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="MODEL", help_behavior_hint="")] = None
+    """An exported policy, as exported_models/arm_reach.onnx, or the directory of a finished run."""
+    task: Annotated[str | None, tyro.conf.arg(metavar="TASK", help_behavior_hint="")] = None
+    """In place of MODEL: watch the probes of a task, or the robot at rest."""
+    recipe: Annotated[str | None, tyro.conf.arg(metavar="R", help_behavior_hint="(default: the model's, or full)")] = (
+        None
+    )
+    """What is rewarded: a name under reward_configs/TASK/, or a YAML file."""
+    copies: Count = 1
+    """Watched side by side, at most 9; the panel tells of the first."""
+    seed: Seed = 0
+    """Of the first episode; each further one takes the next."""
+    set: Settings = ()
+    """Fix a perturbation of the world, in its unit; the panel can change it. May be repeated."""
+    port: Port = 8080
+    """Of the page."""
+    host: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "127.0.0.1"
+    """The address to listen at. The page has no password: whoever reaches it can use it."""
+    keep: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("runs/view")
+    """Where kept recipes and episodes go."""
+    stop_after: Annotated[float | None, tyro.conf.arg(metavar="SECONDS", help_behavior_hint="(default: at Ctrl-C)")] = (
+        None
+    )
+    """End by itself."""
+
+
+def run(arguments: Arguments) -> None:
+    """Show it until Ctrl-C."""
+    _check(arguments)
+    plays, fixed = _plays(arguments)
+    _check_port_is_free(arguments.host, arguments.port)
+    import viser
+
+    from companion.cli._viewer import Viewer
+    from companion.cli._viewer_stage import Start
+
+    first = Start(arguments.seed, next(iter(plays[0].drivers)), fixed)
+    with _quiet():
+        server = viser.ViserServer(arguments.host, arguments.port, f"companion {plays[0].task.name}", verbose=False)
+    viewer = None
+    try:
+        viewer = Viewer(server, plays, first, arguments.keep)
+        print(f"{_title(arguments, plays[0])}: http://{arguments.host}:{server.get_port()} (Ctrl-C ends)", flush=True)
+        viewer.run(math.inf if arguments.stop_after is None else arguments.stop_after)
+    except KeyboardInterrupt:
+        print()
+    finally:
+        with _quiet():
+            server.stop()
+        if viewer is not None:
+            viewer.close()
+
+
+def _quiet() -> contextlib.AbstractContextManager[Any]:
+    """Without viser's greeting and good-bye."""
+    return contextlib.redirect_stdout(io.StringIO())
+
+
+def _check(arguments: Arguments) -> None:
+    """Refuse what can't be meant."""
+    if (arguments.model is None) == (arguments.task is None):
+        raise ValueError("name a MODEL to watch, or a --task to watch its probes, and not both")
+    if arguments.copies > MOST_COPIES:
+        raise ValueError(f"--copies {arguments.copies}: at most {MOST_COPIES} are shown side by side")
+    if arguments.stop_after is not None and not arguments.stop_after > 0:
+        raise ValueError(f"--stop-after {arguments.stop_after:g}: must be above 0 s")
+
+
+def _check_port_is_free(host: str, port: int) -> None:
+    """Refuse a port that is taken, for which viser would silently take the next one.
+
+    Raises:
+        ValueError: if something listens there already, or the address is none of this machine.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise ValueError(f"can't listen at {host}:{port}: {why}; choose another --port or --host") from None
+
+
+def _plays(arguments: Arguments) -> "tuple[list[Play], Mapping[str, float]]":
+    """What is watched on each stage, and which perturbations are fixed."""
+    if arguments.model is not None:
+        return _model_plays(arguments, arguments.model)
+    task = tasks.load(arguments.task or "")
+    recipe = load_recipe(task, arguments.recipe or "full")
+    discount = recipe.training.get("ppo", {}).get("discount", DISCOUNT)
+    return [_play(task, recipe, float(discount), None)] * arguments.copies, perturbations(task, arguments.set)
+
+
+def _model_plays(arguments: Arguments, path: Path) -> "tuple[list[Play], Mapping[str, float]]":
+    from companion.cli._cards import check_card_fits
+    from companion.cli._problems import RobotTask, problem_of
+    from companion.deploy.actor import OnnxActor
+
+    file = path / POLICY if path.is_dir() else path
+    # Each copy has a policy of its own, because a policy may remember what it saw.
+    actors = [OnnxActor(file) for _ in range(arguments.copies)]
+    card = actors[0].card
+    problem = problem_of(card, arguments.set)
+    if not isinstance(problem, RobotTask):
+        raise ValueError(f"{file}: only policies of the robots' tasks can be watched, not of {card.task}")
+    check_card_fits(card, problem.subject, str(file))
+    task = problem.task
+    recipe = problem.recipe if arguments.recipe is None else load_recipe(task, arguments.recipe)
+    discount = float(card.provenance.config.get("discount", DISCOUNT))
+    return [_play(task, recipe, discount, actor) for actor in actors], problem.set
+
+
+def _play(task: Task, recipe: Recipe, discount: float, actor: "OnnxActor | None") -> "Play":
+    from companion.cli._viewer_stage import Play
+
+    policy = {} if actor is None else {POLICY_DRIVER: _policy(task, actor)}
+    probes = {probe.name: probe.make_controller for probe in task.probes}
+    return Play(task, recipe, discount, {**policy, **probes, REST: _rest(task)})
+
+
+def _policy(task: Task, actor: "OnnxActor") -> "MakeController":
+    def make() -> Any:
+        actor.reset()
+        return lambda signals: actor.act(task.layout.pack(signals))
+
+    return make
+
+
+def _rest(task: Task) -> "MakeController":
+    return lambda: lambda signals: task.rest_action[None]
+
+
+def _title(arguments: Arguments, play: "Play") -> str:
+    return f"{arguments.model or play.task.name}, recipe '{play.recipe.name}'"
