@@ -39,7 +39,8 @@ def watched(tmp_path: Path) -> Watched:
 
 
 def test_an_alarm_is_logged_everywhere(watched: Watched, capsys: pytest.CaptureFixture[str]) -> None:
-    with MonitoredRun(watched.directory, watched) as run:
+    run = MonitoredRun(watched.directory, watched)
+    with run:
         hack(run)
     alarms = [json.loads(text) for text in (watched.directory / ALARMS).read_text().splitlines()]
     assert {(alarm["sign"], alarm["term"]) for alarm in alarms} >= {("success falls", "stay_near")}
@@ -60,7 +61,8 @@ def test_an_alarm_keeps_the_failed_episode_that_the_term_paid_most_for(watched: 
     for _ in range(101):
         world.step(np.zeros((8, 6), np.float32))
     world.close()
-    with MonitoredRun(watched.directory, watched, quiet=True) as run:
+    run = MonitoredRun(watched.directory, watched, quiet=True)
+    with run:
         hack(run)
     (clip,) = {
         json.loads(text)["clip"]
