@@ -128,7 +128,7 @@ def test_export_for_both_ends(trained: Path, tmp_path: Path, companion: Companio
 
 
 def test_a_run_is_never_overwritten(finished: Path, companion: Companion) -> None:
-    before = {path.name: path.read_bytes() for path in finished.iterdir()}
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
     again = ("train", "arm_reach", *SMALL, "--run-dir", finished)
     companion(*again).assert_refused("holds a run", "--resume", "--force")
     companion(*again, "--resume", "--force").assert_refused("contradict")
@@ -136,7 +136,7 @@ def test_a_run_is_never_overwritten(finished: Path, companion: Companion) -> Non
     companion(*again, "--resume", "--recipe", "sparse").assert_refused("can't be resumed", "recipe_hash")
     companion(*again, "--resume", "--seed", 4).assert_refused("seed was 3, now 4")
     companion(*again, "--resume", "--set", "payload_kg=1").assert_refused("set")
-    assert {path.name: path.read_bytes() for path in finished.iterdir() if path.name in before} == before
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_force_sets_the_old_run_aside(finished: Path, companion: Companion) -> None:

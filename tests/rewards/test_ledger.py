@@ -86,6 +86,16 @@ def test_a_run_that_goes_on_adds_to_it(tmp_path: Path) -> None:
     assert len(set(found.episode[found.starts].tolist())) == 4
 
 
+def test_a_writer_that_writes_nothing_leaves_an_older_ledger_as_it_was(tmp_path: Path) -> None:
+    write(tmp_path, record(1))
+    before = (tmp_path / ABOUT).read_bytes()
+    writer = LedgerWriter(tmp_path, replace(about(), seed=8))
+    assert (tmp_path / ABOUT).read_bytes() == before
+    writer.add(record(2))
+    writer.close()
+    assert open_ledger(tmp_path).about.seed == 8
+
+
 def test_two_writers_do_not_overwrite_each_other(tmp_path: Path) -> None:
     first, second = LedgerWriter(tmp_path, about()), LedgerWriter(tmp_path, about())
     for value in (1, 2, 3):

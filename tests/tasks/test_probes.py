@@ -1,5 +1,7 @@
 """The scripted probes of every task behave as their names say, from the same start states."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -103,3 +105,10 @@ def test_only_first_episodes_are_recorded_one_per_copy() -> None:
     assert len(record.starts) == 5 and (record.transitions[record.starts] == 0).all()
     again, _ = first_episodes(Simulator(loaded, 5, threads=2), probe.make_controller(), seed=3)
     assert np.array_equal(record.signals["joint_position"], again.signals["joint_position"])
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_a_task_can_be_sent_to_another_process_with_its_probes(name: str) -> None:
+    sent = pickle.loads(pickle.dumps(tasks.load(name)))
+    assert [probe.name for probe in sent.probes] == [probe.name for probe in tasks.load(name).probes]
+    assert all(callable(probe.make_controller()) for probe in sent.probes)

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from companion.rewards.recorder import Recorder
     from companion.worlds.embedded import EmbeddedWorld
 
-LEDGER = "ledger"
-"""The folder in a run directory."""
 TRAINING_COPIES = 16
 """Recorded of a training where nobody says otherwise."""
 

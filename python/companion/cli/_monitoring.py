@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from companion.cli._ledgers import LEDGER, can_record
+from companion.cli._ledgers import can_record
 from companion.cli._report_runs import EPISODES, RETURN, SUCCESS
+from companion.cli._run_directory import LEDGER
 from companion.rewards import Recipe
 from companion.rewards.ledger import LedgerError, LedgerWriter, open_ledger, parts_of
 from companion.rewards.monitor import Alarm, Monitor, Seen

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from companion import tasks
 from companion.cli import _run_directory
-from companion.cli._ledgers import LEDGER
-from companion.cli._run_directory import RunRecord
+from companion.cli._run_directory import LEDGER, RunRecord
 from companion.rewards import Recipe
 from companion.rewards.ledger import open_ledger, parts_of
 from companion.rewards.record import Record

@@ -4,7 +4,9 @@ run.json         task, trainer, recipe, world, git commit, versions
 config.yaml      the trainer's resolved settings, as `--config` takes them
 recipe.yaml      the recipe as it was; a robot's task only
 metrics.jsonl, checkpoint.pt, events…   written by the trainer
-policy.onnx, policy.unity.onnx, evaluation.json   written at the end
+ledger/      the signals of some copies, for `companion rewards`
+alarms.jsonl, alarms/   reasons to look at the reward, and an episode for each
+policy.onnx, policy.unity.onnx, evaluation.json, report.html   written at the end
 """
 
 import json
@@ -23,6 +25,7 @@ from companion.yaml_file import read
 
 RUN, CONFIG, RECIPE, METRICS = "run.json", "config.yaml", "recipe.yaml", "metrics.jsonl"
 CHECKPOINTS = ("checkpoint.pt", "checkpoint.previous.pt")
+LEDGER = "ledger"
 POLICY, UNITY_POLICY, EVALUATION = "policy.onnx", "policy.unity.onnx", "evaluation.json"
 
 
@@ -56,7 +59,7 @@ def holds_a_run(directory: Path) -> bool:
     return (directory / METRICS).exists() and (directory / METRICS).stat().st_size > 0
 
 
-def others_in(directory: Path, ours: Collection[str] = (RUN, CONFIG, RECIPE, METRICS)) -> list[str]:
+def others_in(directory: Path, ours: Collection[str] = (RUN, CONFIG, RECIPE, METRICS, LEDGER)) -> list[str]:
     """What stands in a directory and was not left there by a start that failed."""
     names = [path.name for path in directory.iterdir()] if directory.exists() else []
     return sorted(name for name in names if name not in ours and not name.startswith("."))

@@ -69,7 +69,10 @@ class LedgerWriter:
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / ABOUT).exists() and (found := read_about(folder).task) != about.task:
             raise LedgerError(f"{folder} holds a ledger of task '{found}', not of '{about.task}'")
-        _write_whole(folder / ABOUT, json.dumps(asdict(about), indent=1).encode())
+        # An older page is replaced with the first new part: a run that is refused must leave everything as it was.
+        self._about: About | None = about
+        if not (folder / ABOUT).exists():
+            self._write_about()
         self._sizes: dict[Path, int] = {}
         self._next = 1 + max(map(_number, parts_of(folder)), default=-1)
         self._stride, self._skipped = 1, 0
@@ -97,6 +100,7 @@ class LedgerWriter:
         self._skipped = (self._skipped + 1) % self._stride
         if self._skipped:
             return
+        self._write_about()
         path = self._claim()
         # Numbers of episodes are unique in the whole ledger, also across processes and runs that go on.
         numbered = record.episode - record.episode[0] + _number(path) * 1_000_000
@@ -104,6 +108,11 @@ class LedgerWriter:
         self._sizes[path] = path.stat().st_size
         if sum(self._sizes.values()) > self._limit_bytes:
             self._thin_out()
+
+    def _write_about(self) -> None:
+        if self._about is not None:
+            _write_whole(self._folder / ABOUT, json.dumps(asdict(self._about), indent=1).encode())
+            self._about = None
 
     def _claim(self) -> Path:
         """The next part's name, which no other process that writes into this ledger has."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from companion.robots import ur5e
-from companion.tasks._controllers import always, shaken
+from companion.tasks._controllers import always, same, shaken, shaking
 from companion.tasks._task import Controller, Probe
 
 Floats = NDArray[np.float64]
@@ -67,19 +68,23 @@ class Reacher:
 def probes(reacher: Reacher) -> tuple[Probe, ...]:
     """The probes of arm_reach."""
     return (
-        Probe("right", "good", "Brings the tool to the target and holds it there.", lambda: reacher.to_target),
-        Probe("right_but_slow", "slow", "Does the same at 0.4 of the effort.", lambda: reacher.to_target_slowly),
+        Probe("right", "good", "Brings the tool to the target and holds it there.", partial(same, reacher.to_target)),
+        Probe("right_but_slow", "slow", "Does the same at 0.4 of the effort.", partial(same, reacher.to_target_slowly)),
         Probe(
-            "right_but_shaking", "careless", "Does the same and shakes all along.",
-            lambda: shaken(reacher.to_target, *SHAKE),
+            "right_but_shaking",
+            "careless",
+            "Does the same and shakes all along.",
+            partial(shaken, reacher.to_target, *SHAKE),
         ),
-        Probe("freeze", "lazy", "Holds still.", lambda: always(*(0.0,) * 6)),
+        Probe("freeze", "lazy", "Holds still.", partial(always, *(0.0,) * 6)),
         Probe("spin", "lazy", "Waves the arm to and fro about its base.", _waving),
-        Probe("vibrate", "lazy", "Shakes on the spot.", lambda: shaken(always(*(0.0,) * 6), *(1.0,) * 6)),
-        Probe("hover", "lazy", "Brings the tool near the target and waits above it.", lambda: reacher.beside_target),
-        Probe("ram", "unsafe", "Strikes the table under the target.", lambda: reacher.onto_table),
-        Probe("end_early", "unsafe", "Strikes the table the shortest way.", lambda: always(0, 1, 1, -1, 0, 0)),
-    )  # fmt: skip
+        Probe("vibrate", "lazy", "Shakes on the spot.", partial(shaking, *(1.0,) * 6)),
+        Probe(
+            "hover", "lazy", "Brings the tool near the target and waits above it.", partial(same, reacher.beside_target)
+        ),
+        Probe("ram", "unsafe", "Strikes the table under the target.", partial(same, reacher.onto_table)),
+        Probe("end_early", "unsafe", "Strikes the table the shortest way.", partial(always, 0, 1, 1, -1, 0, 0)),
+    )
 
 
 def _waving() -> Controller:

@@ -1,4 +1,7 @@
-"""What the scripted probes of several tasks are made of."""
+"""What the scripted probes of several tasks are made of.
+
+A task is sent to other processes, probes included, and a lambda can't be: probes make their controllers by `partial`.
+"""
 
 from typing import Any
 
@@ -6,6 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from companion.tasks._task import Controller
+
+
+def same(controller: Controller) -> Controller:
+    """The controller itself, for probes whose controllers remember nothing: `partial(same, controller)` makes it."""
+    return controller
 
 
 def always(*action: float) -> Controller:

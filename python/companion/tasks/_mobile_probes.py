@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from companion.robots import turtlebot3
-from companion.tasks._controllers import always, shaken, wrapped
-from companion.tasks._task import Probe
+from companion.tasks._controllers import always, same, shaken, wrapped
+from companion.tasks._task import Controller, Probe
 
 Floats = NDArray[np.float64]
 Signals = Mapping[str, Floats]
@@ -88,19 +89,29 @@ class Driver:
 def probes(driver: Driver) -> tuple[Probe, ...]:
     """The probes of mobile_goto."""
     return (
-        Probe("right", "good", "Drives to the goal round whatever the scanner shows.", lambda: driver.to_goal),
-        Probe("right_but_slow", "slow", "Takes the same way at 0.75 of the speed.", lambda: driver.to_goal_slowly),
+        Probe("right", "good", "Drives to the goal round whatever the scanner shows.", partial(same, driver.to_goal)),
         Probe(
-            "right_but_shaking", "careless", "Takes the same way and wags all along.",
-            lambda: shaken(driver.to_goal, 0.0, WAG),
+            "right_but_slow", "slow", "Takes the same way at 0.75 of the speed.", partial(same, driver.to_goal_slowly)
         ),
-        Probe("freeze", "lazy", "Stands still.", lambda: always(-1.0, 0.0)),
-        Probe("spin", "lazy", "Turns on the spot.", lambda: always(-1.0, 1.0)),
-        Probe("vibrate", "lazy", "Wags on the spot.", lambda: shaken(always(-1.0, 0.0), 0.0, 1.0)),
-        Probe("hover", "lazy", "Drives up to the goal and waits beside it.", lambda: driver.beside_goal),
-        Probe("ram", "unsafe", "Drives into the nearest thing on the goal's side.", lambda: driver.into_goal_side),
-        Probe("end_early", "unsafe", "Drives into what it touches soonest.", lambda: driver.into_nearest),
-    )  # fmt: skip
+        Probe(
+            "right_but_shaking",
+            "careless",
+            "Takes the same way and wags all along.",
+            partial(shaken, driver.to_goal, 0.0, WAG),
+        ),
+        Probe("freeze", "lazy", "Stands still.", partial(always, -1.0, 0.0)),
+        Probe("spin", "lazy", "Turns on the spot.", partial(always, -1.0, 1.0)),
+        Probe("vibrate", "lazy", "Wags on the spot.", _wagging),
+        Probe("hover", "lazy", "Drives up to the goal and waits beside it.", partial(same, driver.beside_goal)),
+        Probe(
+            "ram", "unsafe", "Drives into the nearest thing on the goal's side.", partial(same, driver.into_goal_side)
+        ),
+        Probe("end_early", "unsafe", "Drives into what it touches soonest.", partial(same, driver.into_nearest)),
+    )
+
+
+def _wagging() -> Controller:
+    return shaken(always(-1.0, 0.0), 0.0, 1.0)
 
 
 def _goal_bearing(signals: Signals) -> Floats:

@@ -184,7 +184,7 @@ def learning_world(plan: Plan, copies: int | None) -> _worlds.Plan:
         return world
     if copies is None:
         copies = _ledgers.TRAINING_COPIES if _ledgers.can_record() else 0
-    recording = _ledgers.Recording(plan.directory / _ledgers.LEDGER, "training", copies)
+    recording = _ledgers.Recording(plan.directory / _run_directory.LEDGER, "training", copies)
     return replace(world, recording=recording) if copies else world
 
 
