@@ -84,7 +84,7 @@ class Job:
         return f"{self.arm.name} seed {self.seed}"
 
 
-class Failed(Exception):  # noqa: N818
+class TrainingError(Exception):
     """A training that gave no result; the message says why."""
 
 
@@ -178,7 +178,7 @@ class Campaign:
         try:
             self._train(job, cores, watch)
             result = self._result(job, time.monotonic() - began_s)
-        except (Failed, OSError, ValueError) as error:
+        except (TrainingError, OSError, ValueError) as error:
             if not self._stopping.is_set():
                 progress.failed(job, str(error))
             return False
@@ -193,7 +193,7 @@ class Campaign:
         """`companion train`, from the start or from where it was interrupted.
 
         Raises:
-            Failed: if it does not come to its end.
+            TrainingError: if it does not come to its end.
         """
         log = self.folder / "logs" / f"{job.arm.name}-{job.seed}.txt"
         log.parent.mkdir(exist_ok=True)
@@ -204,16 +204,16 @@ class Campaign:
         with self._lock:
             self._processes.discard(process)
         if unwanted:
-            raise Failed("stopped early")
+            raise TrainingError("stopped early")
         if (code := process.returncode) != 0:
-            raise Failed(f"{_last_line(log)} (exit code {code}; see {log})")
+            raise TrainingError(f"{_last_line(log)} (exit code {code}; see {log})")
 
     def _start(self, words: Sequence[str], cores: Sequence[int], said: Any) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "companion.cli._child", *words]
         environment = {**os.environ, "OMP_NUM_THREADS": str(len(cores))}
         with self._lock:
             if self._stopping.is_set():
-                raise Failed("stopped")
+                raise TrainingError("stopped")
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=said, stderr=subprocess.STDOUT, env=environment
             )

@@ -37,8 +37,8 @@ def record(world: "EmbeddedWorld", recording: Recording, *, discount: float, see
         ValueError: if the folder holds another task's ledger.
         ImportError: without pyarrow.
     """
-    import pyarrow  # noqa: F401  told now and not from the thread that writes
-
+    if not can_record():  # told now and not from the thread that writes
+        raise ModuleNotFoundError("pyarrow", name="pyarrow")
     from companion.cli._provenance import git_commit
     from companion.rewards.ledger import About, LedgerWriter
     from companion.rewards.recorder import Recorder

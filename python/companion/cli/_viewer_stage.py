@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from companion.rewards import Recipe
 from companion.rewards.engine import RewardEngine
 from companion.rewards.record import Record, Scores, reweighted
-from companion.rewards.recorder import Recorder, Taken
-from companion.simulator.batch import Frame, Simulator
-from companion.tasks import Task
-from companion.tasks._task import Controller
+from companion.rewards.recorder import Recorder
+from companion.simulator.batch import Simulator
+from companion.tasks import Controller, Task
+from companion.worlds.embedded import taken
 
 PAUSE_S = 1.0
 """Between two episodes, so that one sees how the first one ended."""
@@ -111,7 +111,7 @@ class Stage:
         frame = self._simulator.step(self._controller(self._simulator.signals))
         rewards = self._engine.step(frame.signals, frame.terminated)
         self._raw.append(rewards.raw[0])
-        self._recorder.step(_taken(frame, rewards.total))
+        self._recorder.step(taken(frame, rewards.total))
         self.is_over = bool(frame.ended[0])
         return Finished(self.start, self._finished.pop()) if self._finished else None
 
@@ -187,15 +187,3 @@ class Show:
         start = self.wish
         self.wish = replace(start, seed=start.seed + 1)
         return start
-
-
-def _taken(frame: Frame, reward: NDArray[np.float32]) -> Taken:
-    return Taken(
-        signals=frame.signals,
-        next_signals=frame.next_signals,
-        ended=frame.ended,
-        terminated=frame.terminated,
-        success=frame.success,
-        invalid=frame.invalid,
-        reward=reward,
-    )

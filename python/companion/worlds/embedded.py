@@ -183,17 +183,7 @@ class EmbeddedWorld:
 
     def _record(self, frame: Frame, reward: NDArray[np.float32]) -> None:
         if self._recorder is not None:
-            self._recorder.step(
-                Taken(
-                    signals=frame.signals,
-                    next_signals=frame.next_signals,
-                    ended=frame.ended,
-                    terminated=frame.terminated,
-                    success=frame.success,
-                    invalid=frame.invalid,
-                    reward=reward,
-                )
-            )
+            self._recorder.step(taken(frame, reward))
 
     def _draw_reward_parameters(self) -> None:
         for name, draw in self._reward_draws.items():
@@ -204,6 +194,19 @@ class EmbeddedWorld:
         episodes = self._tally.finished(frame.ended & ~frame.invalid, frame.length, frame.success)
         self._tally.clear(frame.ended)
         return episodes
+
+
+def taken(frame: Frame, reward: NDArray[np.float32]) -> Taken:
+    """A decision as a recorder takes it down."""
+    return Taken(
+        signals=frame.signals,
+        next_signals=frame.next_signals,
+        ended=frame.ended,
+        terminated=frame.terminated,
+        success=frame.success,
+        invalid=frame.invalid,
+        reward=reward,
+    )
 
 
 def _chosen(motions: NDArray[np.float32], number: NDArray[np.float32]) -> NDArray[np.float32]:

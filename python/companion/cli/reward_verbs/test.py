@@ -12,6 +12,7 @@ from companion import tasks
 from companion.cli._flags import Count, Seed, Settings, perturbations
 from companion.cli._probing import Probing, probe_cases
 from companion.rewards import Recipe, load_recipe, recipes_of
+from companion.rewards.lint import DEFAULT_DISCOUNT
 from companion.rewards.trial import ORDER, Case, Pair, Standing, Trial, judge
 from companion.tasks import Rank, Task
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 FAILED = 1
 ALL = "all"
-DISCOUNT = 0.99
-"""The trainers' default."""
 RANKS: dict[str, Rank] = {rank: rank for rank in get_args(Rank)}
 Cases = Annotated[
     tuple[str, ...],
@@ -80,7 +79,7 @@ def _recipes(task: Task, name: str) -> list[Recipe]:
 
 
 def _discount(recipe: Recipe, given: float | None) -> float:
-    discount = recipe.training.get("ppo", {}).get("discount", DISCOUNT) if given is None else given
+    discount = recipe.training.get("ppo", {}).get("discount", DEFAULT_DISCOUNT) if given is None else given
     if not isinstance(discount, int | float) or not 0.0 < discount <= 1.0:
         raise ValueError(f"a discount must be in (0, 1], not {discount}")
     return float(discount)
