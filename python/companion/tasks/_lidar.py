@@ -5,6 +5,7 @@ there takes a third of the time of casting them in MuJoCo, to which a test compa
 """
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,14 +29,14 @@ def cast(room: Room, people: Floats, person_radius_m: float, place: Floats, yaw:
         rays: how many.
     """
     angle = np.arange(rays) * (2 * np.pi / rays)
-    turn_cos, turn_sin = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
-    nearest = _to_walls(room, place, *_turned(yaw, turn_cos, turn_sin))
-    for piece in range(room.yaw.shape[1]):
-        direction = _turned(yaw - room.yaw[:, piece], turn_cos, turn_sin)
-        np.minimum(nearest, _to_piece(room, piece, place, *direction), out=nearest)
-    direction = _turned(yaw, turn_cos, turn_sin)
-    for person in range(people.shape[1]):
-        np.minimum(nearest, _to_circle(people[:, person] - place, person_radius_m, *direction), out=nearest)
+    nearest = _to_walls(room, place, *_turned(yaw, np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)))
+    to_piece = (room.centre - place[:, None]).astype(np.float32)
+    to_person = (people - place[:, None]).astype(np.float32)
+    start = yaw.astype(np.float32)
+    pieces = _seen(to_piece, np.hypot(room.half[..., 0], room.half[..., 1]), start, rays)
+    persons = _seen(to_person, np.float32(person_radius_m), start, rays)
+    np.minimum.at(nearest.ravel(), pieces.ray, _to_pieces(pieces, to_piece, room))
+    np.minimum.at(nearest.ravel(), persons.ray, _to_circles(persons, to_person, person_radius_m))
     return nearest
 
 
@@ -93,41 +94,70 @@ def _to_walls(room: Room, place: Floats, x: Ranges, y: Ranges) -> Ranges:
     return np.minimum(along_x, (np.copysign(half, y) - at[:, 1:]) / y, out=along_x)
 
 
-def _to_piece(room: Room, piece: int, place: Floats, x: Ranges, y: Ranges) -> Ranges:
-    """To a rectangle, by slabs; the rays are given in its own frame."""
-    offset, half = place - room.centre[:, piece], room.half[:, piece].astype(np.float32)
-    cos, sin = np.cos(room.yaw[:, piece]), np.sin(room.yaw[:, piece])
-    enter, leave = _slab(cos * offset[:, 0] + sin * offset[:, 1], half[:, 0], x)
-    enter_y, leave_y = _slab(cos * offset[:, 1] - sin * offset[:, 0], half[:, 1], y)
-    np.maximum(enter, enter_y, out=enter)
-    np.minimum(leave, leave_y, out=leave)
-    np.copyto(enter, _NEVER, where=(enter > leave) | (enter < 0))
-    return enter
+@dataclass(frozen=True)
+class _Seen:
+    """The rays that may meet an object each; arrays over such pairs of a ray and an object."""
+
+    thing: NDArray[np.intp]
+    """Which of the objects of all scans."""
+    ray: NDArray[np.intp]
+    """Which of the rays of all scans."""
+    bearing: Ranges
+    """Of the ray in the world, rad."""
+
+    def of_thing(self, values: Ranges) -> Ranges:
+        """Each pair's value of `[k, objects]`."""
+        return values.ravel().take(self.thing)
 
 
-def _slab(at: Floats, half: Ranges, along: Ranges) -> tuple[Ranges, Ranges]:
-    """Where rays from `at` `[k]` enter and leave the strip from -half to half, `[k, rays]` each."""
-    inverse = np.float32(1) / along
-    middle = inverse * -at.astype(np.float32)[:, None]
-    reach = np.abs(inverse, out=inverse)
-    reach *= half[:, None]
-    enter = middle - reach
-    middle += reach
-    return enter, middle
+def _seen(offset: Ranges, radius_m: Floats | np.float32, yaw: Ranges, rays: int) -> _Seen:
+    """Few of the rays point at an object's circumscribed circle; from within it all do.
+
+    Args:
+        offset: from the scanner to each object's middle in the world `[k, objects, 2]`, m.
+        radius_m: of the circles `[k, objects]`, or of all.
+        yaw: of each scan's first ray in the world `[k]`, rad.
+        rays: of a scan, evenly spread.
+    """
+    spacing = np.float32(2 * np.pi / rays)
+    distance = np.maximum(np.hypot(offset[..., 0], offset[..., 1]), np.float32(1e-9))
+    half_span = np.where(distance > radius_m, np.arcsin(np.minimum(radius_m / distance, 1)), np.pi)
+    middle = np.arctan2(offset[..., 1], offset[..., 0]) - yaw[:, None]
+    first = np.ceil((middle - half_span) / spacing).astype(np.intp)
+    last = np.floor((middle + half_span) / spacing).astype(np.intp)
+    count = np.minimum(last - first + 1, rays).ravel()
+    thing = np.repeat(np.arange(len(count)), count)
+    before = count.cumsum() - count
+    turn = np.arange(len(thing)) + (first.ravel() - before).take(thing)
+    first_ray = np.repeat(np.arange(len(offset)) * rays, offset.shape[1])
+    start = np.repeat(yaw, offset.shape[1])
+    bearing = start.take(thing) + turn.astype(np.float32) * spacing
+    return _Seen(thing, first_ray.take(thing) + turn % rays, bearing)
 
 
-def _to_circle(offset: Floats, radius_m: float, x: Ranges, y: Ranges) -> Ranges:
-    """To an upright person whose middle is `offset` `[k, 2]` from the scanner."""
-    offset_x, offset_y = offset.astype(np.float32).T[:, :, None]
-    along = x * offset_x
-    along += y * offset_y
-    across = x * offset_y
-    across -= y * offset_x
-    np.multiply(across, across, out=across)
-    np.subtract(np.float32(radius_m**2), across, out=across)
-    missed = (across < 0) | (along < 0)
-    np.maximum(across, 0, out=across)
-    along -= np.sqrt(across, out=across)
-    missed |= along < 0
-    np.copyto(along, _NEVER, where=missed)
-    return along
+def _to_pieces(seen: _Seen, offset: Ranges, room: Room) -> Ranges:
+    """To rectangles, by slabs in their own frames, `[pairs]` m."""
+    yaw, half = room.yaw.astype(np.float32), room.half.astype(np.float32)
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    x, y = cos * offset[..., 0] + sin * offset[..., 1], cos * offset[..., 1] - sin * offset[..., 0]
+    bearing = seen.bearing - seen.of_thing(yaw)
+    enter_x, leave_x = _slab(seen.of_thing(x), seen.of_thing(half[..., 0]), np.cos(bearing))
+    enter_y, leave_y = _slab(seen.of_thing(y), seen.of_thing(half[..., 1]), np.sin(bearing))
+    enter, leave = np.maximum(enter_x, enter_y), np.minimum(leave_x, leave_y)
+    return np.where((enter > leave) | (enter < 0), _NEVER, enter)
+
+
+def _slab(middle: Ranges, half: Ranges, along: Ranges) -> tuple[Ranges, Ranges]:
+    """Where rays of slope `along` enter and leave the strip of half width `half` about `middle`, `[pairs]` each."""
+    inverse = np.float32(1) / (along + np.float32(1e-12))
+    middle, reach = middle * inverse, half * np.abs(inverse)
+    return middle - reach, middle + reach
+
+
+def _to_circles(seen: _Seen, offset: Ranges, radius_m: float) -> Ranges:
+    """To upright persons, `[pairs]` m."""
+    cos, sin = np.cos(seen.bearing), np.sin(seen.bearing)
+    x, y = seen.of_thing(offset[..., 0]), seen.of_thing(offset[..., 1])
+    along, across = cos * x + sin * y, cos * y - sin * x
+    enter = along - np.sqrt(np.maximum(np.float32(radius_m**2) - across * across, np.float32(0)))
+    return np.where((np.abs(across) > np.float32(radius_m)) | (enter < 0), _NEVER, enter)
