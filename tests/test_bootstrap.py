@@ -29,7 +29,9 @@ def pins_on(python: str) -> dict[str, str]:
 
 def declared() -> list[Requirement]:
     """Every requirement that pyproject.toml declares, extras included."""
-    lists = re.findall(r"^(?:dependencies|torch|workbench|plots|dev) = (\[.*?\])$", PYPROJECT, re.DOTALL | re.MULTILINE)
+    lists = re.findall(
+        r"^(?:dependencies|torch|workbench|cluster|plots|dev) = (\[.*?\])$", PYPROJECT, re.DOTALL | re.MULTILINE
+    )
     return [Requirement(line) for text in lists for line in ast.literal_eval(text)]
 
 

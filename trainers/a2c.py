@@ -75,6 +75,9 @@ class Config:
     """Between the layers."""
     initial_std: Annotated[float, Between(0.02, 1.5)] = 0.6
     """Exploration noise of continuous actions at the start, in action units."""
+    noise_steps: Count = 1
+    """Decisions that the noise of continuous actions is kept for: more reach further, as gSDE does (Raffin et al.
+    2021). Each action is learned from as if its noise were its own."""
     normalise_observations: bool = True
     """Bring observations to zero mean and unit variance, inside the policy."""
     observation_clip: Positive = 5.0
@@ -121,7 +124,7 @@ def train(make_world: Callable[[int, int], VecEnv], config: Config, run: Run) ->
         observation = begin(world, learner, run, config.seed)
         run.progress.begin(learner.steps)
         while learner.steps < config.steps and not run.stop_requested:
-            observation = collect(world, learner.actor, rollout, observation, learner)
+            observation = collect(world, learner.actor, rollout, observation, learner, config.noise_steps)
             improve(learner, rollout, config)
             new_steps = look_back(learner, rollout)
             if passed(config.log_interval, learner.steps, new_steps) or learner.steps >= config.steps:

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from companion import tasks
-from companion.cli._campaign import Arm, Campaign, Rules, shares_of_cores
+from companion.cli._campaign import Arm, Campaign, Rules
 from companion.cli._campaign_report import Report, report, sentences, to_json
 from companion.cli._trainings import check_differ
+from companion.cli._workplace import shares_of_cores
 from companion.cli.main import main
 from companion.cli.reward_verbs import ablate, compare
 from companion.rewards import load_recipe

@@ -29,9 +29,18 @@ def test_an_evaluation_is_scored_exactly_as_it_was_rewarded(ledger: Path, compan
     assert sum(full["shares"].values()) == pytest.approx(1.0)
 
 
+def disagreeing(ledger: Path, companion: Companion, top: int) -> list[dict[str, object]]:
+    found = json.loads(companion("rewards", "rescore", ledger, "full", "sparse", "--top", top, "--json").out)
+    return found["disagreements"]["sparse"]["episodes"]
+
+
 def test_two_recipes_side_by_side(ledger: Path, companion: Companion) -> None:
     shown = companion("rewards", "rescore", ledger, "full", "sparse").out
     assert "'full' and 'sparse': Kendall" in shown and "does not predict" in shown
+    (watching,) = (line for line in shown.splitlines() if line.startswith("companion view"))
+    numbers = {str(one["episode"]) for one in disagreeing(ledger, companion, 5)}
+    assert watching.startswith(f"companion view --ledger {ledger} --episodes ")
+    assert set(watching.split("--episodes ")[1].split()) == numbers
     found = json.loads(companion("rewards", "rescore", ledger, "full", "sparse", "--top", 3, "--json").out)
     assert [one["recipe"] for one in found["recipes"]] == ["full", "sparse"]
     assert found["recipes"][1]["return_of_successes"] == 10.0
@@ -42,6 +51,7 @@ def test_shown_episodes_can_be_kept_as_cases(ledger: Path, tmp_path: Path, compa
     assert companion("rewards", "rescore", ledger, "--top", 2, "--keep", tmp_path / "kept").code == 0
     kept, whole = open_ledger(tmp_path / "kept").read(), open_ledger(ledger).read()
     assert len(kept.starts) == 4 and set(kept.signals) == set(whole.signals)
+    assert "pose.position" in open_ledger(tmp_path / "kept").last().signals
     companion("rewards", "rescore", ledger, "--keep", tmp_path / "kept").assert_refused("choose an empty one")
 
 

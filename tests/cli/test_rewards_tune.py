@@ -15,6 +15,7 @@ from companion.cli import _tuning
 from companion.cli._campaign import Arm, Rules
 from companion.cli._space import Choice, Range, Space, around, drawn, read_space, start, terms_of
 from companion.cli._tuning import Objective, Order, Tuner, best, read_objective, success_by, tried, write_recipe
+from companion.cli._workplace import ThisMachine
 from companion.rewards import load_recipe
 from tests.cli.conftest import Companion, environment
 from tests.cli.test_rewards_ablate import TINY, _wait_until, words
@@ -30,7 +31,7 @@ SUCCESS = Objective("success", "maximize")
 def order(folder: Path, space: Space | None = None, objectives: tuple[Objective, ...] = (SUCCESS,)) -> Order:
     whole = Arm("full", FULL, ppo.Config(steps=512))
     rules = Rules("arm_reach", "ppo", 500, {})
-    return Order(folder, TASK, whole, rules, space or around(FULL), objectives, (0,), 1)
+    return Order(folder, TASK, whole, rules, space or around(FULL), objectives, (0,), ThisMachine(1))
 
 
 def space_in(folder: Path, text: str) -> Space:

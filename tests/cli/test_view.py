@@ -26,8 +26,9 @@ from companion.cli._viewer_kept import keep_episode, keep_recipe
 from companion.cli._viewer_ranks import places, ranking
 from companion.cli._viewer_stage import PAUSE_S, Finished, Play, Show, Stage, Start
 from companion.cli._viewer_weights import Span, span_of, text_with_weights, with_weights
+from companion.cli.main import main
 from companion.rewards import load_recipe, recipe_from_text
-from companion.rewards.record import score
+from companion.rewards.record import Record, score
 from companion.yaml_file import parse
 from tests.cli.conftest import REPOSITORY, Companion, environment, run_process
 from tests.rewards.test_record import ARM, record
@@ -206,6 +207,70 @@ def test_only_the_last_episodes_are_remembered() -> None:
     assert [done.start.seed for done in show.finished] == [1, 2]
 
 
+# --- recorded episodes ---
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some episodes of the exported arm policy."""
+    pytest.importorskip("pyarrow")
+    folder = tmp_path_factory.mktemp("recorded") / "ledger"
+    assert main(["evaluate", str(MODEL), "--episodes", "4", "--copies", "2", "--record", str(folder)]) == 0
+    return folder
+
+
+def clips_of(ledger: Path, count: int) -> dict[str, Record]:
+    from companion.rewards.ledger import open_ledger
+
+    found = open_ledger(ledger)
+    return {str(number): found.episodes([number]) for number in found.numbers(count)}
+
+
+def test_a_clip_is_shown_and_paid_as_it_was_recorded(ledger: Path) -> None:
+    clips = clips_of(ledger, 2)
+    stage = Stage(Play(ARM, FULL, 0.99, clips=clips), Start(0, next(iter(clips))))
+    wanted = next(iter(clips.values()))
+    assert stage.perturbations["payload_kg"] == pytest.approx(wanted.signals["world.payload_kg"][0, 0])
+    done = play_out(stage)
+    np.testing.assert_allclose(done.record.reward, wanted.reward, atol=1e-6)
+    assert done.succeeded == wanted.succeeded[0] and len(done.record) == len(wanted)
+    _, data = stage.show()
+    np.testing.assert_allclose(data.qpos, wanted.signals["pose.position"][-1], atol=1e-6)
+    stage.close()
+
+
+def test_clips_follow_each_other(ledger: Path) -> None:
+    clips = clips_of(ledger, 2)
+    first, second = clips
+    show = Show([Play(ARM, FULL, 0.99, clips=clips)], Start(0, first), remember=5)
+    (stage,) = show.stages
+    show.begin_again()
+    assert stage.start.driver == first
+    show.begin_next(stage)
+    assert stage.start.driver == second
+    show.begin_next(stage)
+    assert stage.start.driver == first, "and then from the first one again"
+    show.close()
+
+
+def test_a_ledger_is_served(ledger: Path) -> None:
+    pytest.importorskip("viser")
+    running, port = started("--ledger", ledger, "--stop-after", 2)
+    fetch(f"http://127.0.0.1:{port}")
+    assert running.wait(30) == 0
+
+
+def test_episodes_that_can_not_be_watched_are_one_line(ledger: Path, companion: Companion, tmp_path: Path) -> None:
+    from companion.rewards.ledger import LedgerWriter, open_ledger
+
+    companion("view", "--ledger", ledger, "--episodes", 77).assert_refused("holds no episode 77")
+    old = open_ledger(ledger)
+    writer = LedgerWriter(tmp_path / "old", old.about)
+    writer.add(old.read())
+    writer.close()
+    companion("view", "--ledger", tmp_path / "old").assert_refused("can't be watched", "no poses")
+
+
 # --- what is kept ---
 
 
@@ -237,8 +302,11 @@ def test_a_kept_episode_is_a_case_that_recipes_are_tested_with(stage: Stage, tmp
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ((), ("MODEL", "--task")),
-        ((MODEL, "--task", "arm_reach"), ("not both",)),
+        ((), ("MODEL", "--task", "--ledger")),
+        ((MODEL, "--task", "arm_reach"), ("name one",)),
+        (("--task", "arm_reach", "--episodes", 3), ("--episodes", "--ledger")),
+        (("--ledger", "nowhere"), ("nowhere holds no ledger",)),
+        (("--ledger", "nowhere", "--set", "payload_kg=1"), ("--set", "recorded")),
         (("--task", "arm_raech"), ("no task 'arm_raech'", "arm_reach")),
         (("nope.onnx",), ("nope.onnx", "No such file")),
         (("--task", "arm_reach", "--recipe", "nope"), ("no recipe 'nope'", "full")),

@@ -77,9 +77,12 @@ class Distribution:
         picked = [branch.argmax(-1, keepdim=True).to(self.mean.dtype) for branch in self.branches]
         return torch.cat((self.mean.clamp(-1.0, 1.0), *picked), dim=-1)
 
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """A random action `[…, space.size]`; continuous entries are not yet cut to [-1, 1]."""
-        continuous = self.mean + self.log_std.exp() * normal_like(self.mean, generator)
+    def sample(self, generator: torch.Generator | None = None, noise: Tensor | None = None) -> Tensor:
+        """A random action `[…, space.size]`; continuous entries are not yet cut to [-1, 1].
+
+        `noise` `[…, space.continuous]` takes the place of fresh standard normal noise.
+        """
+        continuous = self.mean + self.log_std.exp() * (normal_like(self.mean, generator) if noise is None else noise)
         picked = [_drawn(branch, generator).to(continuous.dtype) for branch in self.branches]
         return torch.cat((continuous, *picked), dim=-1) if picked else continuous
 

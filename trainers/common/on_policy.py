@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from trainers.common import checkpoint
 from trainers.common.actions import ActionSpace
 from trainers.common.device import Device, torch_device
-from trainers.common.distributions import world_action
+from trainers.common.distributions import normal_like, world_action
 from trainers.common.episodes import EpisodeStatistics
 from trainers.common.networks import Activation, Critic, mlp
 from trainers.common.normaliser import Normaliser
@@ -77,12 +77,20 @@ def collect(
     rollout: Rollout,
     observation: NDArray[np.float32],
     heard: "Heard",
+    noise_steps: int = 1,
 ) -> NDArray[np.float32]:
-    """Fill the rollout with the policy's own experience; the observation to go on from."""
+    """Fill the rollout with the policy's own experience; the observation to go on from.
+
+    With `noise_steps` above 1 the noise of continuous actions is kept for so many decisions.
+    """
     rollout.begin(observation)
+    noise = None
     for t in range(rollout.steps):
         features = actor.normaliser(rollout.observation[t])
-        action = actor.distribution(features, rollout.open_choices(t, world.action_mask)).sample(heard.generator)
+        distribution = actor.distribution(features, rollout.open_choices(t, world.action_mask))
+        if noise_steps > 1 and t % noise_steps == 0:
+            noise = normal_like(distribution.mean, heard.generator)
+        action = distribution.sample(heard.generator, noise)
         step = world.step(world_action(action, actor.space).cpu().numpy())
         rollout.action[t] = action if step.taken is None else torch.from_numpy(step.taken)
         rollout.record(t, step)

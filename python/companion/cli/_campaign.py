@@ -5,13 +5,12 @@ recipes/, settings/    of each arm, as `companion train` takes them
 runs/ARM/SEED/         a run directory for each training; logs/ARM-SEED.txt is what it said
 results.jsonl          one line per training that was done
 
-A training is a `companion train` in a process of its own. Whatever ends a campaign, the same call goes on with it, in
-the middle of a training too.
+A training is a `companion train` in a process of its own, here or on a cluster. Whatever ends a campaign, the same call
+goes on with it; in the middle of a training too, where that was here.
 """
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,14 +18,14 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Event, Lock
+from threading import Lock
 from typing import Any
 
 import yaml
 
 from companion.cli import _run_directory
 from companion.cli._files import check_writable, write_whole
+from companion.cli._workplace import TrainingError, TrainingOrder, Workplace
 from companion.rewards import Recipe
 
 CAMPAIGN, RESULTS = "campaign.json", "results.jsonl"
@@ -84,15 +83,8 @@ class Job:
         return f"{self.arm.name} seed {self.seed}"
 
 
-class TrainingError(Exception):
-    """A training that gave no result; the message says why."""
-
-
 Watch = Callable[[Job], bool]
 """Asked now and then about a training under way: whether to stop it, as nothing good will come of it."""
-
-LOOKS_EVERY_S = 2.0
-"""How often a watch is asked."""
 
 
 def _go_on(job: Job) -> bool:
@@ -135,107 +127,62 @@ class Campaign:
         self.folder, self.rules, self.arms = folder, rules, tuple(arms)
         self._facts = self._joined_facts()
         self.results = Results(folder / RESULTS)
-        self._stopping, self._lock = Event(), Lock()
-        self._processes: set[subprocess.Popen[bytes]] = set()
+        self._lock = Lock()
 
-    def run(self, seeds: Sequence[int], at_once: int, watch: Watch = _go_on) -> list[Job]:
-        """Do every training that has no result yet, so many side by side; those that failed or were not to go on.
+    def run(self, seeds: Sequence[int], workplace: Workplace, watch: Watch = _go_on) -> list[Job]:
+        """Do every training that has no result yet; those that failed or were not to go on.
 
         To be called `alone_in` the folder.
 
         Raises:
-            KeyboardInterrupt: after the trainings under way were told to save and stop, and did.
+            KeyboardInterrupt: after the trainings under way were told to stop, and did.
         """
         self.write()
         todo = [Job(arm, seed) for seed in seeds for arm in self.arms if not self.results.get(arm.name, seed)]
-        return self._work(todo, at_once, watch) if todo else []
+        return self._work(todo, workplace, watch) if todo else []
 
-    def _work(self, todo: Sequence[Job], at_once: int, watch: Watch) -> list[Job]:
+    def _work(self, todo: Sequence[Job], workplace: Workplace, watch: Watch) -> list[Job]:
         progress = _Progress(len(todo))
-        slots: SimpleQueue[tuple[int, ...]] = SimpleQueue()
-        for share in shares_of_cores(at_once):
-            slots.put(share)
-        with ThreadPoolExecutor(at_once) as pool:
-            futures = {pool.submit(self._one, job, slots, progress, watch): job for job in todo}
+        with ThreadPoolExecutor(workplace.at_once) as pool:
+            futures = {pool.submit(self._one, job, workplace, progress, watch): job for job in todo}
             try:
                 return [futures[future] for future in as_completed(futures) if not future.result()]
             except KeyboardInterrupt:
-                self._stop()
+                workplace.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _stop(self) -> None:
-        self._stopping.set()
-        with self._lock:
-            for process in self._processes:
-                process.terminate()
-
-    def _one(self, job: Job, slots: "SimpleQueue[tuple[int, ...]]", progress: "_Progress", watch: Watch) -> bool:
-        """Do one training on a free share of the cores; whether it gave a result."""
-        cores = slots.get()
+    def _one(self, job: Job, workplace: Workplace, progress: "_Progress", watch: Watch) -> bool:
+        """Do one training; whether it gave a result."""
         progress.begin(job)
         began_s = time.monotonic()
+        log = self.folder / "logs" / f"{job.arm.name}-{job.seed}.txt"
+        log.parent.mkdir(exist_ok=True)
         try:
-            self._train(job, cores, watch)
+            workplace.train(self.order(job), log, lambda: watch(job))
             result = self._result(job, time.monotonic() - began_s)
         except (TrainingError, OSError, ValueError) as error:
-            if not self._stopping.is_set():
+            if not workplace.is_stopping:
                 progress.failed(job, str(error))
             return False
-        finally:
-            slots.put(cores)
         with self._lock:
             self.results.add(result)
         progress.done(job, result)
         return True
 
-    def _train(self, job: Job, cores: Sequence[int], watch: Watch) -> None:
-        """`companion train`, from the start or from where it was interrupted.
-
-        Raises:
-            TrainingError: if it does not come to its end.
-        """
-        log = self.folder / "logs" / f"{job.arm.name}-{job.seed}.txt"
-        log.parent.mkdir(exist_ok=True)
-        with log.open("wb") as said:
-            process = self._start(self._words(job), cores, said)
-            with process:
-                unwanted = _watched_to_its_end(process, job, watch)
-        with self._lock:
-            self._processes.discard(process)
-        if unwanted:
-            raise TrainingError("stopped early")
-        if (code := process.returncode) != 0:
-            raise TrainingError(f"{_last_line(log)} (exit code {code}; see {log})")
-
-    def _start(self, words: Sequence[str], cores: Sequence[int], said: Any) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "companion.cli._child", *words]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(len(cores))}
-        with self._lock:
-            if self._stopping.is_set():
-                raise TrainingError("stopped")
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=said, stderr=subprocess.STDOUT, env=environment
-            )
-            self._processes.add(process)
-        if hasattr(os, "sched_setaffinity"):
-            with suppress(ProcessLookupError):
-                os.sched_setaffinity(process.pid, cores)  # long before it counts its cores, which takes imports
-        return process
-
-    def _words(self, job: Job) -> list[str]:
-        name = job.arm.name
-        flags = {
-            "--trainer": self.rules.trainer,
-            "--recipe": self.folder / "recipes" / f"{name}.yaml",
-            "--config": self.folder / "settings" / f"{name}.yaml",
-            "--seed": job.seed,
-            "--episodes": self.rules.episodes,
-            "--run-dir": self.directory(job),
-        }
-        fixed = [word for entry, value in self.rules.set.items() for word in ("--set", f"{entry}={value!r}")]
-        words = [str(word) for pair in flags.items() for word in pair]
-        return ["train", self.rules.task, *words, *fixed, "--resume", "--quiet"]
+    def order(self, job: Job) -> TrainingOrder:
+        """What a workplace must know to do a training."""
+        rules = self.rules
+        return TrainingOrder(
+            task=rules.task,
+            trainer=rules.trainer,
+            recipe=self._recipe(job.arm),
+            config=self._settings(job.arm),
+            seed=job.seed,
+            episodes=rules.episodes,
+            set=dict(rules.set),
+            directory=self.directory(job),
+        )
 
     def directory(self, job: Job) -> Path:
         """The run directory of a training."""
@@ -263,6 +210,12 @@ class Campaign:
 
     # --- what the folder says ---
 
+    def _recipe(self, arm: Arm) -> Path:
+        return self.folder / "recipes" / f"{arm.name}.yaml"
+
+    def _settings(self, arm: Arm) -> Path:
+        return self.folder / "settings" / f"{arm.name}.yaml"
+
     def _joined_facts(self) -> dict[str, Any]:
         """What the folder is about from now on: what it was, and the arms that are new."""
         arms = {arm.name: arm.facts() for arm in self.arms}
@@ -276,29 +229,10 @@ class Campaign:
     def write(self) -> None:
         """Put down what is compared."""
         for arm in self.arms:
-            write_whole(self.folder / "recipes" / f"{arm.name}.yaml", arm.recipe.text)
+            write_whole(self._recipe(arm), arm.recipe.text)
             settings = {name: value for name, value in plain(arm.config).items() if name != "seed"}
-            write_whole(self.folder / "settings" / f"{arm.name}.yaml", yaml.safe_dump(settings, sort_keys=False))
+            write_whole(self._settings(arm), yaml.safe_dump(settings, sort_keys=False))
         write_whole(self.folder / CAMPAIGN, json.dumps(self._facts, indent=1) + "\n")
-
-
-def _watched_to_its_end(process: "subprocess.Popen[bytes]", job: Job, watch: Watch) -> bool:
-    """Wait for a training, or end it where the watch says so; whether that was the case."""
-    while process.poll() is None:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(LOOKS_EVERY_S)
-        if process.poll() is None and watch(job):
-            process.terminate()
-            process.wait()
-            return True
-    return False
-
-
-def shares_of_cores(at_once: int) -> list[tuple[int, ...]]:
-    """The processors that each of the trainings side by side may use."""
-    known = hasattr(os, "sched_getaffinity")
-    cores = sorted(os.sched_getaffinity(0)) if known else list(range(os.cpu_count() or 1))
-    return [tuple(cores[place::at_once]) or tuple(cores) for place in range(at_once)]
 
 
 @contextmanager
@@ -359,11 +293,6 @@ def _differences(arm: str, before: Mapping[str, Any], now: Mapping[str, Any]) ->
     old, new = before["settings"], now["settings"]
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     return [(f"{name} of '{arm}'", old.get(name), new.get(name)) for name in names]
-
-
-def _last_line(file: Path) -> str:
-    lines = [line for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip().removeprefix("companion: ") if lines else "no word"
 
 
 class _Progress:

@@ -56,6 +56,8 @@ Port = Annotated[int, _word("PORT", _whole(1, 65535), "")]
 ConfiguredDevice = Annotated[str | None, _word("{cpu,cuda,auto}", _one_of("cpu", "cuda", "auto"), "as configured")]
 ConfiguredTrainer = Annotated[str | None, _word("NAME", str, "ppo, or as resumed")]
 ConfiguredPort = Annotated[int | None, _word("PORT", _whole(1, 65535), "5005, or 5004 for an Editor")]
+EqualSteps = Annotated[int | None, _word("N", _whole(1), "the least configured for any arm, at most 1,000,000")]
+AtOnce = Annotated[int | None, _word("N", _whole(1), "one per core")]
 Settings = Annotated[
     tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE", help_behavior_hint=""), tyro.conf.UseAppendAction
 ]

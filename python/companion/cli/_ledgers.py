@@ -45,6 +45,7 @@ def record(world: "EmbeddedWorld", recording: Recording, *, discount: float, see
 
     task, recipe = world.task, world.recipe
     copies = min(recording.copies, world.num_envs)
+    signals = (*task.signals, *world.simulator.watch())
     about = About(
         task=task.name,
         source=recording.source,
@@ -57,10 +58,10 @@ def record(world: "EmbeddedWorld", recording: Recording, *, discount: float, see
         recorded_copies=copies,
         seed=seed,
         world=dict(world.overrides),
-        signals={signal.name: signal.unit for signal in task.signals},
+        signals={signal.name: signal.unit for signal in signals},
         commit=git_commit(),
     )
     writer = LedgerWriter(recording.folder, about, recording.limit_mb)
-    recorder = Recorder(task.signals, copies, world.num_envs, writer.add, close_sink=writer.close)
+    recorder = Recorder(signals, copies, world.num_envs, writer.add, close_sink=writer.close)
     world.record_with(recorder)
     return recorder

@@ -9,16 +9,14 @@ from typing import Annotated, Any
 import tyro
 
 from companion.cli import _evaluation
-from companion.cli._campaign import Arm, Campaign, Rules, alone_in, plain, shares_of_cores
-from companion.cli._flags import ConfiguredTrainer, Count, Seed, Settings, _whole, _word
+from companion.cli._campaign import Arm, Campaign, Rules, alone_in, plain
+from companion.cli._flags import AtOnce, ConfiguredTrainer, Count, EqualSteps, Seed, Settings
+from companion.cli._workplace import ThisMachine, Workplace, shares_of_cores
 
 INTERRUPTED, INCOMPLETE = 130, 1
 
 MOST_STEPS = 1_000_000
 """What differs between recipes shows by then on the tasks here, and 21 such trainings take less than an hour."""
-
-EqualSteps = Annotated[int | None, _word("N", _whole(1), "the least configured for any arm, at most 1,000,000")]
-AtOnce = Annotated[int | None, _word("N", _whole(1), "one per core")]
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,10 @@ class Trainings:
     """Fresh episodes to judge each policy on."""
     at_once: AtOnce = None
     """Trainings side by side, among which the processor cores are divided."""
+    cluster: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS", help_behavior_hint="(default: this machine)")] = (
+        None
+    )
+    """Train on a Ray cluster, as 10.0.0.1:6379; `local` starts one on this machine."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,10 @@ def make(task: str, recipe: str, config: Path | None, trainings: Trainings) -> M
     return Made(Arm(plan.problem.recipe.name, plan.problem.recipe, plan.config), rules)
 
 
-def at_equal_steps(arms: Sequence[Arm], trainings: Trainings) -> list[Arm]:
+def at_equal_steps(arms: Sequence[Arm], steps: int | None, place: Workplace) -> list[Arm]:
     """The arms with one number of steps for all, and no more threads than there are cores for each."""
-    steps = trainings.steps or min(MOST_STEPS, *(arm.config.steps for arm in arms))
-    threads = len(shares_of_cores(processes(trainings))[0])
-    return [replace(arm, config=_adapted(arm.config, steps, threads)) for arm in arms]
+    steps = steps or min(MOST_STEPS, *(arm.config.steps for arm in arms))
+    return [replace(arm, config=_adapted(arm.config, steps, place.threads)) for arm in arms]
 
 
 def _adapted(config: Any, steps: int, threads: int) -> Any:
@@ -82,9 +83,18 @@ def _adapted(config: Any, steps: int, threads: int) -> Any:
     return replace(config, steps=steps, **fewer)
 
 
-def processes(trainings: Trainings) -> int:
-    """Trainings side by side."""
-    return trainings.at_once or len(shares_of_cores(1)[0])
+def workplace(trainings: Trainings) -> Workplace:
+    """Where they are done.
+
+    Raises:
+        ValueError: if the cluster can't be had.
+        ImportError: without Ray, where a cluster is asked for.
+    """
+    if trainings.cluster is None:
+        return ThisMachine(trainings.at_once or len(shares_of_cores(1)[0]))
+    from companion.cli._cluster import Cluster
+
+    return Cluster(trainings.cluster, trainings.at_once)
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
@@ -106,16 +116,16 @@ def check_differ(arms: Sequence[Arm]) -> None:
                 raise ValueError(f"'{other.name}' and '{arm.name}' are the same recipe with the same settings")
 
 
-def train(campaign: Campaign, trainings: Trainings) -> int:
+def train(campaign: Campaign, seeds: Sequence[int], place: Workplace) -> int:
     """Do what is left to do; the exit code."""
     _note_other_settings(campaign.arms)
     try:
         with alone_in(campaign.folder):
-            failed = campaign.run(trainings.seeds, processes(trainings))
+            failed = campaign.run(seeds, place)
     except KeyboardInterrupt:
         print("stopped; the same command goes on", file=sys.stderr)
         return INTERRUPTED
-    _note_commits(campaign, trainings.seeds)
+    _note_commits(campaign, seeds)
     if failed:
         print(f"{len(failed)} trainings failed; the same command tries them again", file=sys.stderr)
     return INCOMPLETE if failed else 0

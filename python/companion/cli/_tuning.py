@@ -17,6 +17,7 @@ from companion.cli import _run_directory, _settings
 from companion.cli._campaign import NOT_COMPARED, Arm, Campaign, Job, Rules, plain
 from companion.cli._files import write_whole
 from companion.cli._space import Space, drawn, name_of, start, terms_of, training_of
+from companion.cli._workplace import Workplace
 from companion.menu import no_such
 from companion.rewards import Recipe, statistics
 from companion.rewards.variant import changed, recipe_text
@@ -80,8 +81,8 @@ class Order:
     space: Space
     objectives: Sequence[Objective]
     seeds: Sequence[int]
-    at_once: int
-    """Trainings side by side."""
+    workplace: Workplace
+    """Where trainings are done."""
 
     def about(self) -> dict[str, Any]:
         """What makes it this study, as JSON gives it back."""
@@ -105,7 +106,7 @@ class Tuner:
 
     def run(self, trials: int) -> None:
         """Go on until so many trials were done, those that were ended early or failed included."""
-        batch = max(1, self._order.at_once // len(self._order.seeds))
+        batch = max(1, self._order.workplace.at_once // len(self._order.seeds))
         while (left := trials - len(self._over())) > 0:
             begun = self._interrupted()[:left]
             begun += [self.study.ask() for _ in range(min(left, batch) - len(begun))]
@@ -127,7 +128,7 @@ class Tuner:
         scouts = {arms[trial.number].name: Scout(trial, arms[trial.number]) for trial in trials if trial.number in arms}
         campaign = Campaign(self._order.folder, self._order.rules, list(arms.values()))
         watch = self._watch(campaign, scouts) if len(self._order.objectives) == 1 else _never
-        campaign.run(self._order.seeds, self._order.at_once, watch)
+        campaign.run(self._order.seeds, self._order.workplace, watch)
         for number, arm in arms.items():
             self._tell(number, arm, campaign, pruned=scouts[arm.name].is_hopeless)
 

@@ -81,10 +81,7 @@ class Panel:
         tabs = self._gui.add_tab_group()
         with tabs.add_tab("Reward"):
             self._build_reward()
-        with tabs.add_tab("World"):
-            self._gui.add_markdown("For the next episode. A slider that was moved is fixed; the others are drawn.")
-            self._world = World(self._gui, play.task, show)
-            self._button(DRAW_ALL)
+        self._world = None if play.clips else self._build_world(tabs)
         with tabs.add_tab("Keep"):
             self._build_keep()
 
@@ -113,8 +110,11 @@ class Panel:
         while not self._pressed.empty():
             self._pressed.get()()
         wish = self._show.wish
-        seed = int(self._seed.handle.value) if self._seed.changed() else wish.seed
-        self._show.wish = replace(wish, seed=seed, driver=self._driver.value, fixed=self._world.fixed())
+        if self._seed is not None and self._seed.changed():
+            wish = replace(wish, seed=int(self._seed.handle.value))
+        if self._driver.changed():
+            wish = replace(wish, driver=self._driver.handle.value)
+        self._show.wish = wish if self._world is None else replace(wish, fixed=self._world.fixed())
 
     def reset_weights(self) -> None:
         """Put the sliders back to the recipe's weights."""
@@ -123,7 +123,8 @@ class Panel:
 
     def draw_all(self) -> None:
         """Let no perturbation be fixed."""
-        self._world.draw_all()
+        if self._world is not None:
+            self._world.draw_all()
 
     def tell_kept(self, text: str) -> None:
         """Say what was kept, in Markdown."""
@@ -132,9 +133,12 @@ class Panel:
     def refresh(self) -> None:
         """Tell how things stand."""
         stage, recipe = self._show.stages[0], self.recipe
-        if not self._seed.differs:
+        if self._seed is not None and not self._seed.differs:
             self._seed.tell(self._show.wish.seed)
-        self._world.tell(stage.perturbations)
+        if not self._driver.differs:
+            self._driver.tell(self._show.wish.driver)
+        if self._world is not None:
+            self._world.tell(stage.perturbations)
         self._status.content = status(self._show, stage)
         now, before = stage.paid(recipe), stage.paid(self._play.recipe)
         self._bars.content = _viewer_html.bars(
@@ -159,9 +163,20 @@ class Panel:
         acts = gui.add_button_group("", (PLAY_OR_PAUSE, STEP, AGAIN, NEXT))
         acts.on_click(lambda event: self._pressed.put(self._buttons[event.target.value]))
         self._speed = gui.add_slider("speed (×)", *SPEEDS, step=0.25, initial_value=1.0)
-        self._driver = gui.add_dropdown("driven by", tuple(self._play.drivers), initial_value=wish.driver)
-        seed = gui.add_number("next seed", wish.seed, min=0, max=LARGEST_SEED, step=1)
-        self._seed = _Polled(seed, wish.seed)
+        label = "next clip" if self._play.clips else "driven by"
+        choices = gui.add_dropdown(label, self._play.choices, initial_value=wish.driver)
+        self._driver = _Polled(choices, wish.driver)
+        self._seed = None if self._play.clips else self._build_seed(wish.seed)
+
+    def _build_seed(self, seed: int) -> _Polled:
+        return _Polled(self._gui.add_number("next seed", seed, min=0, max=LARGEST_SEED, step=1), seed)
+
+    def _build_world(self, tabs: Any) -> "World":
+        with tabs.add_tab("World"):
+            self._gui.add_markdown("For the next episode. A slider that was moved is fixed; the others are drawn.")
+            world = World(self._gui, self._play.task, self._show)
+            self._button(DRAW_ALL)
+        return world
 
     def _build_reward(self) -> None:
         from viser import uplot
@@ -253,7 +268,9 @@ def _short(value: float) -> float:
 
 def status(show: Show, stage: Stage) -> str:
     """What is on screen, in Markdown."""
-    now = f"**{stage.play.task.name}**, seed {stage.start.seed}, driven by {stage.start.driver}: {stage.seconds:.1f} s"
+    start = stage.start
+    what = start.driver if stage.play.clips else f"seed {start.seed}, driven by {start.driver}"
+    now = f"**{stage.play.task.name}**, {what}: {stage.seconds:.1f} s"
     if stage.is_over and show.finished:
         now += f", **{show.finished[-1].outcome}**"
     if not show.finished:

@@ -49,9 +49,7 @@ class Drawing:
         self._scene.add_frame(f"/{name}", show_axes=False, position=(*offset, 0.0))
 
     def draw(self, stage: Stage) -> None:
-        """Show the stage's present state; of an episode that is over, what was seen last."""
-        if stage.is_over:
-            return
+        """Show the stage's present state; of an episode that is over, how it ended."""
         model, data = stage.show()
         position, quaternion = body_poses(data)
         if self._drawn is not stage.start:  # an episode may have sizes of its own

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from companion.rewards import Recipe
 from companion.rewards.engine import RewardEngine
 from companion.rewards.record import Record, Scores, reweighted
-from companion.rewards.recorder import Recorder
-from companion.simulator.batch import Simulator
+from companion.rewards.recorder import Recorder, Taken
+from companion.signals import Signal, Signals
+from companion.simulator.batch import WORLD, Simulator
+from companion.simulator.poses import PosedScene
 from companion.tasks import Controller, Task
 from companion.worlds.embedded import taken
 
@@ -28,8 +30,19 @@ class Play:
     task: Task
     recipe: Recipe
     discount: float
-    drivers: Mapping[str, MakeController]
+    drivers: Mapping[str, MakeController] = field(default_factory=dict)
     """Who may drive, by name, the usual one first. Each is made anew for every episode."""
+    clips: Mapping[str, Record] = field(default_factory=dict)
+    """In place of drivers: recorded episodes to show again, by name, poses included."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The names of all drivers, or of all clips."""
+        return tuple(self.clips or self.drivers)
+
+    def next_choice(self, choice: str) -> str:
+        """What comes after it: clips follow each other, a driver goes on."""
+        return self.choices[(self.choices.index(choice) + 1) % len(self.choices)] if self.clips else choice
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,7 @@ class Start:
 
     seed: int
     driver: str
+    """Or the clip."""
     fixed: Mapping[str, float] = field(default_factory=dict)
     """Perturbations that are not drawn."""
 
@@ -63,6 +77,93 @@ class Finished:
         return "failure" if self.record.terminated[-1] else "time is up"
 
 
+class Source(Protocol):
+    """Where an episode comes from, decision by decision."""
+
+    signals: tuple[Signal, ...]
+    """What is known of every decision."""
+
+    def begin(self, start: Start) -> Signals:
+        """Begin an episode; the signals `[1, size]` that it starts from."""
+        ...
+
+    def step(self) -> Taken:
+        """The next decision; what was paid for it is somebody else's."""
+        ...
+
+    def close(self) -> None:
+        """No more is wanted."""
+        ...
+
+
+class Live:
+    """One copy of the task, which somebody drives."""
+
+    def __init__(self, play: Play, start: Start) -> None:
+        self._play, self._fixed = play, start.fixed
+        self._build()
+
+    def begin(self, start: Start) -> Signals:
+        """Reset to its seed; where other perturbations are fixed, in another simulator."""
+        if start.fixed != self._fixed:
+            self._fixed = start.fixed
+            self._simulator.close()
+            self._build()
+        self._controller = self._play.drivers[start.driver]()
+        return self._simulator.reset(start.seed)
+
+    def step(self) -> Taken:
+        """Let the driver decide."""
+        frame = self._simulator.step(self._controller(self._simulator.signals))
+        return taken(frame, np.zeros(1, np.float32))
+
+    def close(self) -> None:
+        """Stop the physics."""
+        self._simulator.close()
+
+    def _build(self) -> None:
+        self._simulator = Simulator(self._play.task, 1, threads=1, overrides=self._fixed)
+        self.signals = (*self._play.task.signals, *self._simulator.watch())
+
+
+class Clip:
+    """Recorded episodes, shown again as they were."""
+
+    def __init__(self, play: Play) -> None:
+        self._clips = play.clips
+        first = next(iter(play.clips.values()))
+        known = {signal.name: signal for signal in play.task.signals}
+        self.signals = tuple(
+            known.get(name, Signal(name, value.shape[1], "", "")) for name, value in first.signals.items()
+        )
+
+    def begin(self, start: Start) -> Signals:
+        """From the clip's first row."""
+        self._record, self._row = self._clips[start.driver], 0
+        return self._signals()
+
+    def step(self) -> Taken:
+        """The clip's next row."""
+        self._row += 1
+        signals, row = self._signals(), slice(self._row, self._row + 1)
+        return Taken(
+            signals=signals,
+            next_signals=signals,
+            ended=np.array([self._row == len(self._record) - 1]),
+            terminated=self._record.terminated[row],
+            success=self._record.success[row],
+            invalid=np.zeros(1, np.bool_),
+            reward=np.zeros(1, np.float32),
+        )
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+    def _signals(self) -> Signals:
+        row = slice(self._row, self._row + 1)
+        return {name: value[row] for name, value in self._record.signals.items()}
+
+
 class Stage:
     """One copy of a task, its rewards measured and its episodes recorded."""
 
@@ -70,7 +171,7 @@ class Stage:
         """Begin the first episode.
 
         Raises:
-            ValueError: on a driver or a perturbation that there is not.
+            ValueError: on a driver or a perturbation that there is not, or a clip without poses.
         """
         task = play.task
         self.play, self.start = play, start
@@ -78,9 +179,10 @@ class Stage:
         self.rested = 0
         """Decisions that its stage has stood still since it was over."""
         self._finished: list[Record] = []
-        self._recorder = Recorder(task.signals, 1, 1, self._finished.append, lot_rows=1)
+        self._source: Source = Clip(play) if play.clips else Live(play, start)
+        self._scene = PosedScene(task)
+        self._recorder = Recorder(self._source.signals, 1, 1, self._finished.append, lot_rows=1)
         self._engine = RewardEngine(play.recipe, task, 1, play.discount)
-        self._simulator = self._build(start)
         self.begin(start)
 
     @property
@@ -90,29 +192,26 @@ class Stage:
 
     @property
     def perturbations(self) -> dict[str, float]:
-        """The values in this episode, drawn ones included."""
-        return dict(self._perturbations)
+        """The values in this episode, drawn ones included, as far as they are known."""
+        worlds = {name: value for name, value in self._signals.items() if name.startswith(WORLD)}
+        return {name.removeprefix(WORLD): float(value[0, 0]) for name, value in worlds.items()}
 
     def begin(self, start: Start) -> None:
         """Begin an episode; one that is under way is forgotten."""
-        if start.fixed != self.start.fixed:
-            self._simulator.close()
-            self._simulator = self._build(start)
-        signals = self._simulator.reset(start.seed)
-        self._recorder.start(signals)
-        self._engine.start(signals, np.ones(1, np.bool_))
-        self._controller = self.play.drivers[start.driver]()
-        self._perturbations = {name: float(value[0]) for name, value in self._simulator.perturbations().items()}
+        self._signals = self._source.begin(start)
+        self._recorder.start(self._signals)
+        self._engine.start(self._signals, np.ones(1, np.bool_))
         self._raw: list[NDArray[np.float32]] = []
         self.start, self.is_over, self.rested = start, False, 0
 
     def step(self) -> Finished | None:
         """Take one decision; the episode if it ended with it, unless its physics went numerically bad."""
-        frame = self._simulator.step(self._controller(self._simulator.signals))
-        rewards = self._engine.step(frame.signals, frame.terminated)
+        decision = self._source.step()
+        self._signals = decision.signals
+        rewards = self._engine.step(decision.signals, decision.terminated)
         self._raw.append(rewards.raw[0])
-        self._recorder.step(taken(frame, rewards.total))
-        self.is_over = bool(frame.ended[0])
+        self._recorder.step(replace(decision, reward=rewards.total))
+        self.is_over = bool(decision.ended[0])
         return Finished(self.start, self._finished.pop()) if self._finished else None
 
     def paid(self, recipe: Recipe) -> Scores:
@@ -123,15 +222,12 @@ class Stage:
         return reweighted(measured, recipe, self.play.task)
 
     def show(self) -> Any:
-        """Its MuJoCo model and data. An episode that is over is not shown any more: the next one waits there."""
-        return self._simulator.show(0)
+        """The MuJoCo model and data of its latest decision; the next call changes both."""
+        return self._scene.show(self._signals)
 
     def close(self) -> None:
         """Stop the physics."""
-        self._simulator.close()
-
-    def _build(self, start: Start) -> Simulator:
-        return Simulator(self.play.task, 1, threads=1, overrides=start.fixed)
+        self._source.close()
 
 
 class Show:
@@ -146,18 +242,18 @@ class Show:
             remember: how many finished episodes.
         """
         self.wish = first
-        """How the next episode begins; its seed is one more with every episode."""
+        """How the next episode begins; its seed is one more with every episode, its clip the one that follows."""
         self.finished: list[Finished] = []
         """The last ones, the latest at the end."""
         self.count = 0
         """How many have finished."""
-        self._remember = remember
+        self._remember, self._next_choice = remember, plays[0].next_choice
         self.stages = [Stage(play, self._next_start()) for play in plays]
 
     def begin_again(self) -> None:
         """Begin all stages anew, with the same seeds and the present wishes."""
         for stage in self.stages:
-            stage.begin(replace(self.wish, seed=stage.start.seed))
+            stage.begin(stage.start if stage.play.clips else replace(self.wish, seed=stage.start.seed))
 
     def begin_next(self, stage: Stage) -> None:
         """Begin the next episode on a stage."""
@@ -185,5 +281,5 @@ class Show:
 
     def _next_start(self) -> Start:
         start = self.wish
-        self.wish = replace(start, seed=start.seed + 1)
+        self.wish = replace(start, seed=start.seed + 1, driver=self._next_choice(start.driver))
         return start

@@ -17,12 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from companion.rewards.recipe import Recipe, recipe_from_text
 from companion.rewards.record import Record, joined
+from companion.tasks import Task
 
 VERSION = 1
 ABOUT = "about.json"
 SIGNAL = "signal."
 """Columns of signals are called so and then by the signal's name; they stand apart from those of the record itself."""
+POSE = "pose."
+"""Signals whose names begin so tell what a scene looked like; they are read only where asked for."""
 
 
 class LedgerError(ValueError):
@@ -138,8 +142,12 @@ class Ledger:
     folder: Path
     about: About
 
+    def recipe(self, task: Task) -> Recipe:
+        """The recipe that the recorded reward is of."""
+        return recipe_from_text(task, self.about.recipe, self.about.recipe_text)
+
     def records(self, signals: Sequence[str] | None = None) -> Iterator[Record]:
-        """The parts in the order of time, with these signals only, or with all.
+        """The parts in the order of time, with these signals only, or with all but the poses.
 
         Raises:
             LedgerError: if a signal was not recorded, or a file is damaged.
@@ -158,8 +166,39 @@ class Ledger:
             raise LedgerError(f"{self.folder} holds no finished episode")
         return joined(found)
 
+    def numbers(self, most: int) -> list[int]:
+        """The numbers of the first episodes.
+
+        Raises:
+            LedgerError: if there are none, or a file is damaged.
+        """
+        found: list[int] = []
+        for record in self.records(()):
+            found += record.episode[record.starts].tolist()
+            if len(found) >= most:
+                break
+        if not found:
+            raise LedgerError(f"{self.folder} holds no finished episode")
+        return found[:most]
+
+    def episodes(self, numbers: Sequence[int]) -> Record:
+        """The episodes of these numbers in this order, poses included.
+
+        Raises:
+            LedgerError: if there is no such episode, or a file is damaged.
+        """
+        found: dict[int, Record] = {}
+        for path in parts_of(self.folder):
+            if wanted := set(numbers) & set(_read_parquet(path, ()).episode.tolist()):
+                record = _read_parquet(path, poses=True)
+                begins = record.episode[record.starts]
+                found |= {number: record.of(np.flatnonzero(begins == number)) for number in wanted}
+        if missing := [str(number) for number in numbers if number not in found]:
+            raise LedgerError(f"{self.folder} holds no episode {', '.join(missing)}")
+        return joined([found[number] for number in numbers])
+
     def last(self) -> Record:
-        """The episodes of the last part.
+        """The episodes of the last part, poses included.
 
         Raises:
             LedgerError: if there is none, or it is damaged.
@@ -167,7 +206,7 @@ class Ledger:
         parts = parts_of(self.folder)
         if not parts:
             raise LedgerError(f"{self.folder} holds no finished episode")
-        return _read_parquet(parts[-1], None)
+        return _read_parquet(parts[-1], poses=True)
 
 
 def open_ledger(path: Path) -> Ledger:
@@ -237,14 +276,16 @@ def _write_parquet(path: Path, record: Record, episode: NDArray[np.int64]) -> No
     os.replace(temporary, path)
 
 
-def _read_parquet(path: Path, signals: Sequence[str] | None) -> Record:
+def _read_parquet(path: Path, signals: Sequence[str] | None = None, *, poses: bool = False) -> Record:
+    """A part with these signals; None means all, of the poses only if asked for."""
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
     try:
         file = parquet.ParquetFile(path)
         known = [name.removeprefix(SIGNAL) for name in file.schema_arrow.names if name.startswith(SIGNAL)]
-        wanted = known if signals is None else list(signals)
+        every = [name for name in known if poses or not name.startswith(POSE)]
+        wanted = every if signals is None else list(signals)
         if missing := [name for name in wanted if name not in known]:
             raise LedgerError(f"{path} has no signal {', '.join(missing)}; it has {', '.join(known)}")
         table = file.read([*("episode", *_COLUMNS), *(SIGNAL + name for name in wanted)])

@@ -16,12 +16,16 @@ import numpy as np
 from mujoco import rollout
 from numpy.typing import NDArray
 
+from companion.signals import Signal
 from companion.simulator.models import CopiedModels, names_of
+from companion.simulator.poses import Poses
 from companion.tasks import Task
 from companion.tasks._scene import ALL, Floats, Physics, Scene, flat_arrays
 
 Draw = Callable[[int], NDArray[Any]]
 _STATE = int(mujoco.mjtState.mjSTATE_FULLPHYSICS)
+WORLD = "world."
+"""The names of signals that tell a perturbation's value begin so."""
 _CONTROL = int(mujoco.mjtState.mjSTATE_CTRL | mujoco.mjtState.mjSTATE_MOCAP_POS | mujoco.mjtState.mjSTATE_MOCAP_QUAT)
 
 
@@ -84,6 +88,7 @@ class Simulator:
         self._rollout = rollout.Rollout(nthread=threads)
         self._draws: dict[str, Draw] = {}
         self._last_signals: dict[str, Floats] = {}
+        self._poses: Poses | None = None
         for name, value in (overrides or {}).items():
             number = task.check_perturbation(name, value)
             self._draws[name] = lambda count, number=number: np.full(count, number)
@@ -94,6 +99,12 @@ class Simulator:
         """From now on `draw(n)` gives this perturbation in each of n starting episodes, cut to what is allowed."""
         self.task.perturbation(name)
         self._draws[name] = draw
+
+    def watch(self) -> tuple[Signal, ...]:
+        """From the next `reset` or `set_state` on, let signals tell poses and perturbations too; what they add."""
+        self._poses = Poses(self.nominal_model, self.copies)
+        worlds = (Signal(WORLD + entry.name, 1, entry.unit, entry.description) for entry in self.task.perturbations)
+        return (*self._poses.signals, *worlds)
 
     def reset(self, seed: int | None = None) -> dict[str, Floats]:
         """Start an episode in every copy; the signals that it starts with."""
@@ -151,7 +162,11 @@ class Simulator:
         for name, values in state["perturbation"].items():
             self._perturbation[name][...] = values
         self._models.restore(state["models"])
-        self._last_signals = {name: np.array(value) for name, value in state["last_signals"].items()}
+        if self._poses is not None:
+            self._poses.remember_sizes(self._rows, self._models.copies)
+        known = {signal.name for signal in self.task.signals}
+        saved_signals = {name: np.array(value) for name, value in state["last_signals"].items() if name in known}
+        self._last_signals = {**saved_signals, **self._watched(ALL)}
         self._random.bit_generator.state = state["random"]
         self.invalid_count = state["invalid_count"]
 
@@ -236,7 +251,14 @@ class Simulator:
     def _measure(self, which: Any) -> dict[str, Floats]:
         signals = self._scene.measure(which, self._physics, self._random)
         now, before = self._action_back(0)[which], self._action_back(1)[which]
-        return {**signals, "previous_action": now, "action_change": now - before}
+        return {**signals, "previous_action": now, "action_change": now - before, **self._watched(which)}
+
+    def _watched(self, which: Any) -> dict[str, Floats]:
+        """Poses and perturbations, where somebody wants to see them."""
+        if self._poses is None:
+            return {}
+        worlds = {WORLD + name: np.array(value[which])[:, None] for name, value in self._perturbation.items()}
+        return {**self._poses.of(which, self._physics), **worlds}
 
     @staticmethod
     def _not_finite(signals: Mapping[str, Floats]) -> NDArray[np.bool_]:
@@ -270,6 +292,8 @@ class Simulator:
         self._length[which] = 0
         values = {name: self._perturbation[name][which] for name in self._perturbation}
         self._models.apply(which, self._scene.start(which, self._physics, values, self._random))
+        if self._poses is not None:
+            self._poses.remember_sizes(which, self._models.copies)
 
     def _drawn(self, name: str, count: int) -> Floats:
         entry = self.task.perturbation(name)

@@ -39,9 +39,11 @@ def run(arguments: Arguments) -> int:
     trainings = arguments.trainings
     _trainings.check_seeds(trainings.seeds)
     made = _trainings.make(arguments.task, arguments.recipe, arguments.config, trainings)
-    arms = _trainings.at_equal_steps([made.arm, *_without_each(made.arm, arguments)], trainings)
+    wanted = [made.arm, *_without_each(made.arm, arguments)]
+    place = _trainings.workplace(trainings)
+    arms = _trainings.at_equal_steps(wanted, trainings.steps, place)
     campaign = Campaign(trainings.folder, made.rules, arms)
-    code = _trainings.train(campaign, trainings)
+    code = _trainings.train(campaign, trainings.seeds, place)
     if code != _trainings.INTERRUPTED:
         reports.print_report(reports.report(campaign, trainings.seeds), campaign, tell, as_json=arguments.json)
     return code

@@ -44,10 +44,11 @@ def run(arguments: Arguments) -> int:
         _named(one.arm, config if len(arguments.config) > 1 else None)
         for one, (_, config) in zip(made, pairs, strict=True)
     ]
-    arms = _trainings.at_equal_steps(arms, trainings)
+    place = _trainings.workplace(trainings)
+    arms = _trainings.at_equal_steps(arms, trainings.steps, place)
     _trainings.check_differ(arms)
     campaign = Campaign(trainings.folder, made[0].rules, arms)
-    code = _trainings.train(campaign, trainings)
+    code = _trainings.train(campaign, trainings.seeds, place)
     if code != _trainings.INTERRUPTED:
         reports.print_report(reports.report(campaign, trainings.seeds), campaign, tell, as_json=arguments.json)
     return code

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from companion import tasks
-from companion.cli._flags import Count
-from companion.rewards import Recipe, load_recipe, recipe_from_text
+from companion.cli._flags import Count, Port
+from companion.rewards import load_recipe
 from companion.rewards.ledger import Ledger, LedgerWriter, open_ledger
 from companion.rewards.record import Record, needed_signals
 from companion.rewards.rescoring import (
@@ -45,6 +45,10 @@ class Arguments:
     """Episodes to show of each kind."""
     keep: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Write the episodes that are shown into a ledger of their own, as cases for `companion rewards test`."""
+    view: bool = False
+    """Then open them in the viewer, as `companion view --ledger` does, until Ctrl-C."""
+    port: Port = 8080
+    """Of the viewer's page."""
     json: bool = False
     """Print one JSON object instead of tables."""
 
@@ -70,6 +74,9 @@ def run(arguments: Arguments) -> None:
         print(json.dumps(to_json(view, arguments.top), allow_nan=False))
     else:
         _print(view, arguments.top)
+        _print_watching(view, shown)
+    if arguments.view:
+        _watch(view, shown, arguments)
 
 
 def look(arguments: Arguments) -> View:
@@ -80,35 +87,39 @@ def look(arguments: Arguments) -> View:
     """
     ledger = open_ledger(arguments.ledger)
     task = tasks.load(ledger.about.task)
-    recipes = [load_recipe(task, name) for name in arguments.recipes] or [recorded_recipe(ledger, task)]
-    # All signals are read only where episodes are kept: the terms look at a few of them.
-    wanted = None if arguments.keep else sorted({name for recipe in recipes for name in needed_signals(recipe)})
-    record = ledger.read(wanted)
+    recipes = [load_recipe(task, name) for name in arguments.recipes] or [ledger.recipe(task)]
+    # The terms look at a few of the signals; those are what is read.
+    record = ledger.read(sorted({name for recipe in recipes for name in needed_signals(recipe)}))
     start = time.perf_counter()
     judgements = [judge(recipe, task, record, ledger.about.discount) for recipe in recipes]
     seconds = max(time.perf_counter() - start, 1e-9)
     return View(ledger, task, record, judgements, len(record) * len(recipes) / seconds)
 
 
-def recorded_recipe(ledger: Ledger, task: Task) -> Recipe:
-    """The recipe that the recorded reward is of."""
-    return recipe_from_text(task, ledger.about.recipe, ledger.about.recipe_text)
-
-
 def _shown(view: View, top: int) -> list[int]:
-    first = view.judgements[0]
+    """The numbers of the episodes that are told about."""
+    first, record = view.judgements[0], view.record
     if len(view.judgements) == 1:
         best, worst = extremes(first, top)
-        return list(dict.fromkeys([*best, *worst]))
-    found = [one.place for other in view.judgements[1:] for one in disagreements(first, other, view.record, top)]
-    return list(dict.fromkeys(found))
+        found = [*best, *worst]
+    else:
+        found = [one.place for other in view.judgements[1:] for one in disagreements(first, other, record, top)]
+    return [int(record.episode[record.starts[place]]) for place in dict.fromkeys(found)]
 
 
-def _keep(view: View, places: Sequence[int], folder: Path) -> None:
+def _watch(view: View, numbers: Sequence[int], arguments: Arguments) -> None:
+    """Judged by the recipe that the others are compared with."""
+    from companion.cli.verbs import view as viewer
+
+    recipe = arguments.recipes[0] if arguments.recipes else None
+    viewer.run(viewer.Arguments(ledger=view.ledger.folder, episodes=tuple(numbers), recipe=recipe, port=arguments.port))
+
+
+def _keep(view: View, numbers: Sequence[int], folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"--keep {folder}: the folder holds something; choose an empty one")
     writer = LedgerWriter(folder, replace(view.ledger.about, source=f"kept from {view.ledger.about.source}"))
-    writer.add(view.record.of(places))
+    writer.add(view.ledger.episodes(numbers))
     writer.close()
 
 
@@ -183,6 +194,11 @@ def _print(view: View, top: int) -> None:
     for other in view.judgements[1:]:
         _print_disagreements(console, view, other, top)
     console.print(f"\n{view.steps_per_second:,.0f} steps/s. {CAUTION}", highlight=False, style="dim")
+
+
+def _print_watching(view: View, numbers: Sequence[int]) -> None:
+    if numbers:
+        print(f"companion view --ledger {view.ledger.folder} --episodes {' '.join(map(str, numbers))}")
 
 
 def _print_recipes(console: "Console", view: View) -> None:

@@ -75,7 +75,8 @@ def _order(arguments: Arguments) -> "Order":
     trainings = arguments.trainings
     _trainings.check_seeds(trainings.seeds)
     made = _trainings.make(arguments.task, arguments.recipe, arguments.config, trainings)
-    (whole,) = _trainings.at_equal_steps([made.arm], trainings)
+    place = _trainings.workplace(trainings)
+    (whole,) = _trainings.at_equal_steps([made.arm], trainings.steps, place)
     task, recipe = tasks.load(arguments.task), whole.recipe
     return _tuning.Order(
         folder=trainings.folder,
@@ -85,7 +86,7 @@ def _order(arguments: Arguments) -> "Order":
         space=read_space(arguments.space, recipe, whole.config) if arguments.space else around(recipe),
         objectives=[_tuning.read_objective(text, task, recipe) for text in arguments.objective],
         seeds=trainings.seeds,
-        at_once=_trainings.processes(trainings),
+        workplace=place,
     )
 
 

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 DISCOUNT = 0.99
 """The trainers' default."""
 MOST_COPIES = 9
+FIRST_CLIPS = 20
+"""Of a ledger, where nobody says which."""
 POLICY_DRIVER, REST = "policy", "rest"
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Watch a policy, or a task's scripted probes, in a browser; Ctrl-C ends it.
+    """Watch a policy, a task's scripted probes, or recorded episodes in a browser; Ctrl-C ends it.
 
     Sliders change the weights of the reward: what they would have paid is told at once, for the episode on screen and
     for the last ones. Recipes and episodes can be kept.
@@ -39,9 +41,13 @@ class Arguments:
     """An exported policy, as exported_models/arm_reach.onnx, or the directory of a finished run."""
     task: Annotated[str | None, tyro.conf.arg(metavar="TASK", help_behavior_hint="")] = None
     """In place of MODEL: watch the probes of a task, or the robot at rest."""
-    recipe: Annotated[str | None, tyro.conf.arg(metavar="R", help_behavior_hint="(default: the model's, or full)")] = (
-        None
-    )
+    ledger: Annotated[Path | None, tyro.conf.arg(metavar="LEDGER", help_behavior_hint="")] = None
+    """In place of MODEL: watch recorded episodes; a ledger, or the directory of a run that has one."""
+    episodes: Annotated[tuple[int, ...], tyro.conf.arg(metavar="[N …]", help_behavior_hint="(default: the first)")] = ()
+    """Of the ledger, as `companion rewards rescore` numbers them, in this order."""
+    recipe: Annotated[
+        str | None, tyro.conf.arg(metavar="R", help_behavior_hint="(default: the model's or the ledger's, or full)")
+    ] = None
     """What is rewarded: a name under reward_configs/TASK/, or a YAML file."""
     copies: Count = 1
     """Watched side by side, at most 9; the panel tells of the first."""
@@ -71,7 +77,7 @@ def run(arguments: Arguments) -> None:
     from companion.cli._viewer import Viewer
     from companion.cli._viewer_stage import Start
 
-    first = Start(arguments.seed, next(iter(plays[0].drivers)), fixed)
+    first = Start(arguments.seed, plays[0].choices[0], fixed)
     with _quiet():
         server = viser.ViserServer(arguments.host, arguments.port, f"companion {plays[0].task.name}", verbose=False)
     viewer = None
@@ -95,8 +101,12 @@ def _quiet() -> contextlib.AbstractContextManager[Any]:
 
 def _check(arguments: Arguments) -> None:
     """Refuse what can't be meant."""
-    if (arguments.model is None) == (arguments.task is None):
-        raise ValueError("name a MODEL to watch, or a --task to watch its probes, and not both")
+    if sum(each is not None for each in (arguments.model, arguments.task, arguments.ledger)) != 1:
+        raise ValueError("name one: a MODEL to watch, a --task to watch its probes, or a --ledger of episodes")
+    if arguments.episodes and arguments.ledger is None:
+        raise ValueError("--episodes chooses from a ledger: name it with --ledger")
+    if arguments.set and arguments.ledger is not None:
+        raise ValueError("--set changes a world; recorded episodes have had theirs")
     if arguments.copies > MOST_COPIES:
         raise ValueError(f"--copies {arguments.copies}: at most {MOST_COPIES} are shown side by side")
     if arguments.stop_after is not None and not arguments.stop_after > 0:
@@ -122,6 +132,8 @@ def _plays(arguments: Arguments) -> "tuple[list[Play], Mapping[str, float]]":
     """What is watched on each stage, and which perturbations are fixed."""
     if arguments.model is not None:
         return _model_plays(arguments, arguments.model)
+    if arguments.ledger is not None:
+        return _clip_plays(arguments, arguments.ledger), {}
     task = tasks.load(arguments.task or "")
     recipe = load_recipe(task, arguments.recipe or "full")
     discount = recipe.training.get("ppo", {}).get("discount", DISCOUNT)
@@ -147,6 +159,22 @@ def _model_plays(arguments: Arguments, path: Path) -> "tuple[list[Play], Mapping
     return [_play(task, recipe, discount, actor) for actor in actors], problem.set
 
 
+def _clip_plays(arguments: Arguments, path: Path) -> "list[Play]":
+    """Several copies show the clips side by side, each the next one."""
+    from companion.cli._viewer_stage import Play
+    from companion.rewards.ledger import POSE, open_ledger
+
+    ledger = open_ledger(path)
+    task = tasks.load(ledger.about.task)
+    record = ledger.episodes(arguments.episodes or ledger.numbers(FIRST_CLIPS))
+    if not any(name.startswith(POSE) for name in record.signals):
+        raise ValueError(f"{ledger.folder} can't be watched: it holds no poses, as records of an earlier version")
+    recipe = ledger.recipe(task) if arguments.recipe is None else load_recipe(task, arguments.recipe)
+    parts = [record.of([place]) for place in range(len(record.starts))]
+    clips = {f"episode {part.episode[0]}, {'success' if part.succeeded[0] else 'no success'}": part for part in parts}
+    return [Play(task, recipe, ledger.about.discount, clips=clips)] * min(arguments.copies, len(clips))
+
+
 def _play(task: Task, recipe: Recipe, discount: float, actor: "OnnxActor | None") -> "Play":
     from companion.cli._viewer_stage import Play
 
@@ -168,4 +196,4 @@ def _rest(task: Task) -> "MakeController":
 
 
 def _title(arguments: Arguments, play: "Play") -> str:
-    return f"{arguments.model or play.task.name}, recipe '{play.recipe.name}'"
+    return f"{arguments.model or arguments.ledger or play.task.name}, recipe '{play.recipe.name}'"
