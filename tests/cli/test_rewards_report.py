@@ -50,7 +50,7 @@ def test_a_training_ends_with_a_report(run: Path) -> None:
     page = (run / "report.html").read_text(encoding="utf-8")
     evaluation = json.loads((run / "evaluation.json").read_text())
     assert f"{evaluation['success_rate']:.1%}" in page
-    for told in ("Training", "What is paid for", "Episodes of the last third", "Lint", "worst by return"):
+    for told in ("Training", "What is paid for", "Episodes of the last third", "Lint", "worst by discounted return"):
         assert told in page
     assert "It differs from 'full'" in page and "-5" in page
     assert "&lt;script&gt;alert(1)" in page and "<script>alert(1)" not in page

@@ -43,7 +43,8 @@ def test_two_recipes_side_by_side(ledger: Path, companion: Companion) -> None:
     assert set(watching.split("--episodes ")[1].split()) == numbers
     found = json.loads(companion("rewards", "rescore", ledger, "full", "sparse", "--top", 3, "--json").out)
     assert [one["recipe"] for one in found["recipes"]] == ["full", "sparse"]
-    assert found["recipes"][1]["return_of_successes"] == 10.0
+    # 10 for reaching, discounted by 0.99 per decision: after half a second's hold at the least, and mostly after more
+    assert 1.0 < found["recipes"][1]["return_of_successes"] < 10 * 0.99**10
     assert len(found["disagreements"]["sparse"]["episodes"]) <= 3
 
 

@@ -130,8 +130,9 @@ def test_episodes_that_change_places_are_named_with_the_term_that_moved_them() -
     assert found.episodes == 3
     assert {move.episode: (move.before, move.now) for move in found.moves} == {0: (1, 2), 1: (2, 3), 2: (3, 1)}
     by_episode = sorted(found.moves, key=lambda move: move.episode)
-    assert [move.return_before for move in by_episode] == pytest.approx([-0.2, -0.4, -0.6])
-    assert [move.return_now for move in by_episode] == pytest.approx([1.8, 1.6, 3.4]), "2 more per decision"
+    assert [move.return_before for move in by_episode] == pytest.approx([-0.2, -0.4, -0.3 - 0.99 * 0.3])
+    more = [1.8, 1.6, 1.7 + 0.99 * 1.7]  # 2 per decision
+    assert [move.return_now for move in by_episode] == pytest.approx(more)
     assert found.moves[0].episode == 2 and found.moves[0].term == "time_passing"
     # Of the two successes one returned more than the failure, and now both do.
     assert (found.success_before, found.success_now) == (0.5, 1.0)
@@ -365,13 +366,20 @@ def test_the_page_is_served_until_the_time_is_up() -> None:
     assert running.stdout is not None and running.stdout.read() == ""
 
 
-def test_ctrl_c_ends_it_well() -> None:
+def test_ctrl_c_ends_it_well_and_what_was_played_is_recorded(tmp_path: Path) -> None:
     pytest.importorskip("viser")
-    running, port = started("--task", "mobile_goto")
+    from companion.rewards.ledger import open_ledger
+
+    # The first probe reaches its target within seconds.
+    running, port = started("--task", "arm_reach", "--record", tmp_path / "session")
     fetch(f"http://127.0.0.1:{port}")
+    time.sleep(8)
     running.send_signal(signal.SIGINT)
     assert running.wait(30) == 0
     assert running.stdout is not None and running.stdout.read().strip() == ""
+    found = open_ledger(tmp_path / "session")
+    record = found.episodes(found.numbers(1))
+    assert found.about.source == "viewer" and record.succeeded.all() and "pose.position" in record.signals
 
 
 def test_help_needs_no_viewer() -> None:

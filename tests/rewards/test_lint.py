@@ -353,9 +353,10 @@ def test_failures_that_are_paid_like_successes(task: Task) -> None:
         near = f"near: {{function: closeness, kind: rate, weight: {weight}, reach_m: 2}}"
         return of("paid_failure", check(recipe(task, SUCCESS, FAILURE, near), task, record))
 
-    # a success returns 10 + 0.4 x weight, a failure 1.425 x weight: equal at 9.76
-    assert found(9.7) == []
-    (rich,) = found(9.8)
+    # Discounted by 0.99, a success returns 10 x 0.99^4 + w sum(0.1 c 0.99^i), c = 0.6 0.7 0.8 0.9 1: 9.606 + 0.3911 w
+    # and a failure 0.075 w (1 - 0.99^19) / 0.01 = 1.3037 w: equal at w = 10.525.
+    assert found(10.4) == []
+    (rich,) = found(10.6)
     assert (rich.terms, rich.severity, rich.figure) == (("near",), "warning", 1.0)
 
 

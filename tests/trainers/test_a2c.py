@@ -91,6 +91,19 @@ def test_idle_rows_are_left_out() -> None:
     assert batch.advantage.isfinite().all()
 
 
+@pytest.mark.parametrize(("noise_steps", "changes_at"), [(1, [1, 2, 3, 4, 5, 6]), (3, [3, 6])])
+def test_noise_is_kept_for_as_many_decisions_as_wished(noise_steps: int, changes_at: list[int]) -> None:
+    world = PointMass(5, 0)
+    learner = Learner(world, Config(**SMALL), torch.optim.Adam)
+    rollout = Rollout.empty(7, 5, world.observation_size, learner.space, learner.device)
+    collect(world, learner.actor, rollout, world.reset(0), learner, noise_steps)
+    with torch.no_grad():
+        policy = learner.actor.distribution(learner.actor.normaliser(rollout.observation[:-1]))
+    noise = (rollout.action - policy.mean) / policy.log_std.exp()
+    assert [t for t in range(1, 7) if (noise[t] - noise[t - 1]).abs().min() > 1e-4] == changes_at
+    assert noise[0].unique().numel() == noise[0].numel(), "each copy has its own"
+
+
 @pytest.mark.parametrize("value_target", ["monte_carlo", "td"])
 @pytest.mark.parametrize("cut_off", [True, False])
 def test_a_cut_off_goes_on_and_a_true_end_does_not(cut_off: bool, value_target: Any, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ import yaml
 
 from companion.cli import _run_directory
 from companion.cli._files import check_writable, write_whole
-from companion.cli._workplace import TrainingError, TrainingOrder, Workplace
+from companion.cli._workplace import StoppedEarly, TrainingError, TrainingOrder, Workplace
 from companion.rewards import Recipe
 
 CAMPAIGN, RESULTS = "campaign.json", "results.jsonl"
@@ -161,6 +161,9 @@ class Campaign:
         try:
             workplace.train(self.order(job), log, lambda: watch(job))
             result = self._result(job, time.monotonic() - began_s)
+        except StoppedEarly:
+            progress.ended_early(job)
+            return False
         except (TrainingError, OSError, ValueError) as error:
             if not workplace.is_stopping:
                 progress.failed(job, str(error))
@@ -309,6 +312,9 @@ class _Progress:
     def done(self, job: Job, result: Mapping[str, Any]) -> None:
         told = f"{job}: {result['success']:.1%} succeed, after {result['seconds']:.0f} s"
         self._tell(f"{told} ({self._rest()})")
+
+    def ended_early(self, job: Job) -> None:
+        self._tell(f"{job}: ended early ({self._rest()})")
 
     def failed(self, job: Job, reason: str) -> None:
         self._tell(f"{job} failed: {reason} ({self._rest()})")

@@ -18,6 +18,7 @@ from companion.cli._provenance import git_commit
 from companion.cli._workplace import (
     LOOKS_EVERY_S,
     IsUnwanted,
+    StoppedEarly,
     TrainingError,
     TrainingOrder,
     last_line,
@@ -88,6 +89,8 @@ class Cluster:
         except ray.exceptions.TaskCancelledError:
             raise TrainingError("stopped") from None
         except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, StoppedEarly):
+                raise error.cause from None
             raise TrainingError(str(error.cause)) from None
         except ray.exceptions.RayError as error:
             raise TrainingError(f"lost in the cluster: {str(error).splitlines()[0]}") from None
@@ -165,7 +168,7 @@ def train_parcel(parcel: Parcel, board: Any) -> dict[str, bytes]:
             finally:
                 _end(process)
         if unwanted:
-            raise TrainingError("stopped early")
+            raise StoppedEarly("ended early")
         if process.returncode != 0:
             raise TrainingError(f"{last_line(log)} (exit code {process.returncode})")
         return {LOG: log.read_bytes(), **_files_in(run)}

@@ -69,7 +69,7 @@ class Watched:
         ledger = open_ledger(self.directory)
         record = ledger.last()
         judged = judge(self.recipe, self.task, record, ledger.about.discount)
-        paid = judged.scores.term_returns(record)[:, judged.scores.names.index(alarm.term)]
+        paid = judged.term_returns[:, judged.scores.names.index(alarm.term)]
         failed = np.flatnonzero(~record.succeeded)
         among = failed if len(failed) else np.arange(len(paid))
         folder = self.directory / CLIPS / f"{alarm.transitions:.0f}-{alarm.sign.replace(' ', '-')}-{alarm.term}"

@@ -118,7 +118,7 @@ def _episodes(subject: Subject, recorded: Recorded) -> Iterable[str]:
     record = recorded.record
     for name, place in telling_episodes(recorded.judgement, late_episodes(record)).items():
         outcome = "success" if record.succeeded[place] else "no success"
-        told = f"{name} by return, {recorded.judgement.returns[place]:.3g}: {outcome}"
+        told = f"{name} by discounted return, {recorded.judgement.returns[place]:.3g}: {outcome}"
         number = int(record.episode[record.starts[place]])
         seconds = record.decisions[place] * subject.task.control_period_s
         yield f"<p><b>{_text(told)}</b> after {seconds:.1f} s (episode {number})</p>"

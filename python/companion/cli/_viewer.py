@@ -36,10 +36,21 @@ STAGE_M = 8.0
 """From one stage to the next."""
 
 
+def _nothing(done: Finished) -> None:
+    """Nobody wants them."""
+
+
 class Viewer:
     """A page with stages that play, and its panel."""
 
-    def __init__(self, server: "viser.ViserServer", plays: list[Play], first: Start, keep: Path) -> None:
+    def __init__(
+        self,
+        server: "viser.ViserServer",
+        plays: list[Play],
+        first: Start,
+        keep: Path,
+        ended: Callable[[Finished], None] = _nothing,
+    ) -> None:
         """Build the page; `run` brings it to life.
 
         Args:
@@ -47,7 +58,9 @@ class Viewer:
             plays: one per stage.
             first: how the first stage's first episode begins.
             keep: the folder for what a person keeps.
+            ended: is given every episode that came to its end.
         """
+        self._ended = ended
         self._server, self._play, self._keep_folder = server, plays[0], keep
         self._show = Show(plays, first, REMEMBERED)
         places = offsets(len(plays), STAGE_M)
@@ -79,6 +92,7 @@ class Viewer:
 
     def _advance(self) -> None:
         for done in self._show.step():
+            self._ended(done)
             if self._kept_at_end is not None and done.start is self._show.stages[0].start:
                 rank, self._kept_at_end = self._kept_at_end, None
                 self._keep(done, rank)

@@ -4,11 +4,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from companion.cli._viewer_stage import Finished, Play
+from companion.cli._viewer_stage import Finished, Play, Start
 from companion.cli._viewer_weights import text_with_weights
 from companion.rewards import recipe_from_text
 from companion.tasks._task import Rank
+
+if TYPE_CHECKING:
+    from companion.rewards.ledger import LedgerWriter
 
 
 def keep_recipe(folder: Path, play: Play, weights: Mapping[str, float]) -> Path:
@@ -31,6 +35,23 @@ def keep_episode(folder: Path, play: Play, finished: Finished, rank: Rank) -> Pa
     Raises:
         ImportError: without pyarrow.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    place = _claim(_names(folder, f"{play.task.name}_{rank}"), Path.mkdir)
+    writer = session_ledger(place, play, finished.start)
+    try:
+        writer.add(finished.record)
+    finally:
+        writer.close()
+    return place
+
+
+def session_ledger(folder: Path, play: Play, first: Start, copies: int = 1) -> "LedgerWriter":
+    """A ledger for episodes that are watched, of which the first begins so.
+
+    Raises:
+        ImportError: without pyarrow.
+        ValueError: if the folder holds another task's ledger.
+    """
     import pyarrow  # noqa: F401  told now and not from the thread that writes
 
     from companion.cli._provenance import git_commit
@@ -45,21 +66,14 @@ def keep_episode(folder: Path, play: Play, finished: Finished, rank: Rank) -> Pa
         recipe_text=recipe.text,
         discount=play.discount,
         control_period_s=play.task.control_period_s,
-        copies=1,
-        recorded_copies=1,
-        seed=finished.start.seed,
-        world=dict(finished.start.fixed),
+        copies=copies,
+        recorded_copies=copies,
+        seed=first.seed,
+        world=dict(first.fixed),
         signals={signal.name: signal.unit for signal in play.task.signals},
         commit=git_commit(),
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    place = _claim(_names(folder, f"{play.task.name}_{rank}"), Path.mkdir)
-    writer = LedgerWriter(place, about)
-    try:
-        writer.add(finished.record)
-    finally:
-        writer.close()
-    return place
+    return LedgerWriter(folder, about)
 
 
 def _names(folder: Path, name: str, suffix: str = "") -> Iterator[Path]:

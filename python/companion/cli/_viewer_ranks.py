@@ -43,7 +43,7 @@ class Ranking:
 
 
 def ranking(recipe: Recipe, changed: Recipe, task: Task, records: Sequence[Record], discount: float) -> Ranking:
-    """How a recipe that differs in its weights orders whole episodes, by undiscounted return.
+    """How a recipe that differs in its weights orders whole episodes, by discounted return.
 
     Raises:
         ValueError: if there are no episodes.
@@ -51,7 +51,7 @@ def ranking(recipe: Recipe, changed: Recipe, task: Task, records: Sequence[Recor
     record = joined(records)
     first, second = (judge(each, task, record, discount) for each in (recipe, changed))
     before, now = places(first.returns), places(second.returns)
-    gained = second.scores.term_returns(record) - first.scores.term_returns(record)
+    gained = second.term_returns - first.term_returns
     gained -= gained.mean(axis=0)
     moves = [
         Move(
@@ -62,7 +62,7 @@ def ranking(recipe: Recipe, changed: Recipe, task: Task, records: Sequence[Recor
             float(second.returns[one.place]),
             second.scores.names[int((gained[one.place] * np.sign(one.second_rank - one.first_rank)).argmax())],
         )
-        for one in disagreements(first, second, record, len(before))
+        for one in disagreements(first, second, len(before))
     ]
     return Ranking(
         episodes=len(before),

@@ -19,6 +19,10 @@ class TrainingError(Exception):
     """A training that gave no result; the message says why."""
 
 
+class StoppedEarly(TrainingError):
+    """A training that was ended because it was not wanted any more."""
+
+
 @dataclass(frozen=True)
 class TrainingOrder:
     """One training: `companion train`, from the start or from where it was interrupted."""
@@ -132,7 +136,7 @@ class ThisMachine:
         with self._lock:
             self._processes.discard(process)
         if unwanted:
-            raise TrainingError("stopped early")
+            raise StoppedEarly("ended early")
         if (code := process.returncode) != 0:
             raise TrainingError(f"{last_line(log)} (exit code {code}; see {log})")
 

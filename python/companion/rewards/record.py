@@ -151,6 +151,20 @@ def score(recipe: Recipe, task: Task, record: Record, discount: float) -> Scores
     return Scores(tuple(term.name for term in recipe.terms), total, raw, weighted)
 
 
+def start_potentials(recipe: Recipe, record: Record) -> NDArray[np.float64]:
+    """The potential that each episode starts with, times its weight, `[episodes, terms]`; 0 for other kinds.
+
+    An episode's potentials sum, discounted, to that of its end less this.
+    """
+    found = np.zeros((len(record.starts), len(recipe.terms)))
+    for column, term in enumerate(recipe.terms):
+        if term.kind == "potential":
+            function = functions()[term.function_name]
+            signals = [record.signals[name][record.starts].astype(np.float64) for name in function.signals]
+            found[:, column] = term.weight * function.function(*signals, **term.settings)
+    return found
+
+
 def reweighted(scores: Scores, recipe: Recipe, task: Task) -> Scores:
     """The same measurements with the weights of a recipe that differs in nothing else."""
     weighted = (scores.raw * per_decision(recipe, task)).astype(np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from companion.rewards.recipe import Recipe
-from companion.rewards.record import Record, Scores, score
+from companion.rewards.record import Record, Scores, score, start_potentials
 from companion.tasks import Task
 
 
@@ -20,10 +20,18 @@ class Judgement:
 
     recipe: Recipe
     scores: Scores
-    returns: NDArray[np.float64]
-    """Undiscounted `[episodes]`."""
+    term_returns: NDArray[np.float64]
+    """What each term gave `[episodes, terms]`, discounted per decision as the learner counts it.
+
+    A potential counts from 0: what it takes for where an episode happened to start is not the episode's doing.
+    """
     shares: NDArray[np.float64]
     """Each term's part in all that is paid or charged, of Σ |weighted| `[terms]`; they add up to 1."""
+
+    @property
+    def returns(self) -> NDArray[np.float64]:
+        """Of each episode `[episodes]`, as the terms'."""
+        return self.term_returns.sum(axis=1)
 
     @property
     def ranks(self) -> NDArray[np.float64]:
@@ -36,12 +44,16 @@ class Judgement:
 def judge(recipe: Recipe, task: Task, record: Record, discount: float) -> Judgement:
     """A recipe's view of a record.
 
+    Episodes are ranked by what a learner with this discount would have made of them: potentials pay the same for every
+    way to the same end only so.
+
     Raises:
         ValueError: if a signal that a term looks at was not recorded.
     """
     scores = score(recipe, task, record, discount)
     paid = np.abs(scores.weighted).sum(axis=0, dtype=np.float64)
-    return Judgement(recipe, scores, scores.returns(record), paid / max(float(paid.sum()), 1e-30))
+    given = scores.term_returns(record, discount) + start_potentials(recipe, record)
+    return Judgement(recipe, scores, given, paid / max(float(paid.sum()), 1e-30))
 
 
 def success_outranks(judgement: Judgement, record: Record) -> float:
@@ -79,11 +91,11 @@ class Disagreement:
     """Of either recipe: the one whose pay for this episode, beside others', differs most that way between the two."""
 
 
-def disagreements(first: Judgement, second: Judgement, record: Record, most: int) -> list[Disagreement]:
+def disagreements(first: Judgement, second: Judgement, most: int) -> list[Disagreement]:
     """The episodes whose rank differs most between two recipes, the largest difference first."""
     apart = second.ranks - first.ranks
     order = np.argsort(-np.abs(apart), kind="stable")[:most]
-    names, moved = _moved(first, second, record)
+    names, moved = _moved(first, second)
     found = [
         Disagreement(
             int(place),
@@ -96,20 +108,20 @@ def disagreements(first: Judgement, second: Judgement, record: Record, most: int
     return [one for one in found if one.first_rank != one.second_rank]
 
 
-def _moved(first: Judgement, second: Judgement, record: Record) -> tuple[list[str], NDArray[np.float64]]:
+def _moved(first: Judgement, second: Judgement) -> tuple[list[str], NDArray[np.float64]]:
     """The terms of both, and what each does more for an episode's standing in the second `[episodes, terms]`.
 
     Standing is counted in standard deviations of a recipe's returns: two recipes may pay on different scales.
     """
     names = list(dict.fromkeys((*first.scores.names, *second.scores.names)))
-    before, after = (_standing(one, names, record) for one in (first, second))
+    before, after = (_standing(one, names) for one in (first, second))
     return names, after - before
 
 
-def _standing(judgement: Judgement, names: list[str], record: Record) -> NDArray[np.float64]:
+def _standing(judgement: Judgement, names: list[str]) -> NDArray[np.float64]:
     found = np.zeros((len(judgement.returns), len(names)))
     columns = [names.index(name) for name in judgement.scores.names]
-    returns = judgement.scores.term_returns(record)
+    returns = judgement.term_returns
     found[:, columns] = (returns - returns.mean(axis=0)) / max(float(judgement.returns.std()), 1e-12)
     return found
 

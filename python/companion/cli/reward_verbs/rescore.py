@@ -103,7 +103,7 @@ def _shown(view: View, top: int) -> list[int]:
         best, worst = extremes(first, top)
         found = [*best, *worst]
     else:
-        found = [one.place for other in view.judgements[1:] for one in disagreements(first, other, record, top)]
+        found = [one.place for other in view.judgements[1:] for one in disagreements(first, other, top)]
     return [int(record.episode[record.starts[place]]) for place in dict.fromkeys(found)]
 
 
@@ -142,7 +142,7 @@ def to_json(view: View, top: int) -> dict[str, Any]:
                 "kendall_tau": _known(rank_agreement(first, other)),
                 "episodes": [
                     {"episode": int(record.episode[record.starts[one.place]]), **vars(one)}
-                    for one in disagreements(first, other, record, top)
+                    for one in disagreements(first, other, top)
                 ],
             }
             for other in view.judgements[1:]
@@ -204,7 +204,7 @@ def _print_watching(view: View, numbers: Sequence[int]) -> None:
 def _print_recipes(console: "Console", view: View) -> None:
     from rich.table import Table
 
-    table = Table("return", "mean", "of successes", "of failures", "P(success > failure)", "", box=None)
+    table = Table("discounted return", "mean", "of successes", "of failures", "P(success > failure)", "", box=None)
     for one in view.judgements:
         difference = _difference(view, one)
         table.add_row(
@@ -233,8 +233,10 @@ def _print_extremes(console: "Console", view: View, top: int) -> None:
     from rich.table import Table
 
     one, record = view.judgements[0], view.record
-    table = Table("\nepisode", "\nreturn", "\ndecisions", "\nsuccess", "\nmost from", "\nleast from", box=None)
-    returns = one.scores.term_returns(record)
+    table = Table(
+        "\nepisode", "\ndiscounted return", "\ndecisions", "\nsuccess", "\nmost from", "\nleast from", box=None
+    )
+    returns = one.term_returns
     best, worst = extremes(one, top)
     for place in dict.fromkeys([*best, *worst[::-1]]):
         terms = [one.scores.names[int(at)] for at in (returns[place].argmax(), returns[place].argmin())]
@@ -249,7 +251,7 @@ def _print_disagreements(console: "Console", view: View, other: Judgement, top: 
     tau = rank_agreement(first, other)
     names = f"'{first.recipe.name}' and '{other.recipe.name}'"
     console.print(f"\n{names}: Kendall's τ {_told(tau)}; 1 is the same order", highlight=False)
-    found = disagreements(first, other, record, top)
+    found = disagreements(first, other, top)
     if not found:
         console.print("they put all episodes in the same order")
         return

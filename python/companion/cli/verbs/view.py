@@ -61,6 +61,8 @@ class Arguments:
     """The address to listen at. The page has no password: whoever reaches it can use it."""
     keep: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("runs/view")
     """Where kept recipes and episodes go."""
+    record: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: nowhere)")] = None
+    """Write every episode that comes to its end into a ledger there."""
     stop_after: Annotated[float | None, tyro.conf.arg(metavar="SECONDS", help_behavior_hint="(default: at Ctrl-C)")] = (
         None
     )
@@ -75,14 +77,17 @@ def run(arguments: Arguments) -> None:
     import viser
 
     from companion.cli._viewer import Viewer
+    from companion.cli._viewer_kept import session_ledger
     from companion.cli._viewer_stage import Start
 
     first = Start(arguments.seed, plays[0].choices[0], fixed)
     with _quiet():
         server = viser.ViserServer(arguments.host, arguments.port, f"companion {plays[0].task.name}", verbose=False)
-    viewer = None
+    viewer = ledger = None
     try:
-        viewer = Viewer(server, plays, first, arguments.keep)
+        ledger = session_ledger(arguments.record, plays[0], first, len(plays)) if arguments.record else None
+        ended = (lambda done: ledger.add(done.record)) if ledger else (lambda done: None)
+        viewer = Viewer(server, plays, first, arguments.keep, ended)
         print(f"{_title(arguments, plays[0])}: http://{arguments.host}:{server.get_port()} (Ctrl-C ends)", flush=True)
         viewer.run(math.inf if arguments.stop_after is None else arguments.stop_after)
     except KeyboardInterrupt:
@@ -92,6 +97,8 @@ def run(arguments: Arguments) -> None:
             server.stop()
         if viewer is not None:
             viewer.close()
+        if ledger is not None:
+            ledger.close()
 
 
 def _quiet() -> contextlib.AbstractContextManager[Any]:
@@ -105,6 +112,8 @@ def _check(arguments: Arguments) -> None:
         raise ValueError("name one: a MODEL to watch, a --task to watch its probes, or a --ledger of episodes")
     if arguments.episodes and arguments.ledger is None:
         raise ValueError("--episodes chooses from a ledger: name it with --ledger")
+    if arguments.record is not None and arguments.ledger is not None:
+        raise ValueError("--record writes down what is new; a --ledger has been")
     if arguments.set and arguments.ledger is not None:
         raise ValueError("--set changes a world; recorded episodes have had theirs")
     if arguments.copies > MOST_COPIES:

@@ -14,15 +14,18 @@ MENDS = "pay it for progress instead of for presence (a potential), lower its we
 def check(case: Case) -> Iterator[Finding]:
     """Compare successes and failures by what each term paid that pays at all.
 
-    What only charges is left out: a failure that ends early was charged for less time.
+    What only charges is left out: a failure that ends early was charged for less time. So are potentials, which change
+    no order of behaviours.
     """
     evidence = case.evidence
     if evidence is None or not evidence.has_both:
         return
-    paid = evidence.scores.term_returns(evidence.record)
+    paid = evidence.judgement.term_returns
     for term in case.weighed:
+        if term.kind == "potential":
+            continue
         own = paid[:, case.column(term)]
-        found = success_outranks(replace(evidence.judgement, returns=own), evidence.record)
+        found = success_outranks(replace(evidence.judgement, term_returns=own[:, None]), evidence.record)
         if own.sum() > 0 and found < AT_ODDS:
             said = f"pays more in failures than in successes: a success gets more in only {found:.0%} of pairs of both"
             yield Finding((term.name,), "warning", found, said, MENDS)

@@ -16,7 +16,7 @@ def check(case: Case) -> Iterator[Finding]:
     evidence = case.evidence
     if evidence is None or not evidence.has_both:
         return
-    returns = evidence.scores.returns(evidence.record)
+    returns = evidence.judgement.returns
     succeeded = evidence.record.succeeded
     median = float(np.median(returns[succeeded]))
     rich = ~succeeded & (returns > median)
@@ -28,6 +28,8 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _best_paid(case: Case, evidence: Evidence, chosen: np.ndarray) -> tuple[str, ...]:
-    """The term that paid most in these episodes."""
-    paid = evidence.scores.term_returns(evidence.record)[chosen].mean(axis=0)
-    return (case.recipe.terms[int(np.argmax(paid))].name,)
+    """The term that paid most in these episodes; none where it was potentials alone, which change no order."""
+    paid = evidence.judgement.term_returns[chosen].mean(axis=0)
+    pays = {term.name: value for term, value in zip(case.recipe.terms, paid, strict=True) if term.kind != "potential"}
+    best = max(pays, key=lambda name: pays[name], default=None)
+    return (best,) if best is not None and pays[best] > 0 else ()
