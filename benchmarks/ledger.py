@@ -29,6 +29,7 @@ from companion.rewards import Recipe, load_recipe, recipes_of
 from companion.rewards.ledger import Ledger, open_ledger
 from companion.rewards.record import Record, joined, score
 from companion.rewards.recorder import Recorder, Taken
+from companion.simulator.batch import Simulator
 from companion.worlds.embedded import EmbeddedWorld
 from trainers.common.run import Run
 
@@ -39,14 +40,15 @@ TURNS = 5
 
 
 class SwitchedRecorder(Recorder):
-    """A recorder that can be switched off and on again; it misses what happens meanwhile."""
+    """A recorder that can be switched off and on again, and the poses with it; it misses what happens meanwhile."""
 
     is_on = True
     _inner: Recorder
     _signals_now: Mapping[str, Any]
 
-    def __init__(self, inner: Recorder) -> None:
-        self._inner = inner
+    def __init__(self, inner: Recorder, simulator: Simulator) -> None:
+        self._inner, self._simulator = inner, simulator
+        self._poses = simulator._poses
 
     def start(self, signals: Mapping[str, Any], *, midway: bool = False) -> None:
         """Episodes begin."""
@@ -61,9 +63,10 @@ class SwitchedRecorder(Recorder):
 
     def switch(self) -> None:
         """On if it was off; episodes under way then are not recorded."""
+        self._simulator._poses = None if self.is_on else self._poses
         if not self.is_on:
             self._inner.flush()
-            self._inner.start(self._signals_now, midway=True)
+            self._inner.start({**self._signals_now, **self._simulator._watched()}, midway=True)
         self.is_on = not self.is_on
 
     def close(self) -> None:
@@ -102,7 +105,8 @@ class SwitchedWorlds:
         """The world."""
         world = self.plan.world.make(copies, seed)
         recording = _ledgers.Recording(self.folder, "training", _ledgers.TRAINING_COPIES)
-        self.run.recorder = SwitchedRecorder(_ledgers.record(world, recording, discount=0.99, seed=seed))
+        recorder = _ledgers.record(world, recording, discount=0.99, seed=seed)
+        self.run.recorder = SwitchedRecorder(recorder, world.simulator)
         world.record_with(self.run.recorder)
         return world
 

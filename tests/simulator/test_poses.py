@@ -13,7 +13,7 @@ COPIES = 6
 
 def watched(task: str, seed: int = 3) -> Simulator:
     simulator = Simulator(tasks.load(task), COPIES, seed=seed, threads=1)
-    simulator.watch()
+    simulator.watch(COPIES)
     return simulator
 
 
@@ -81,3 +81,12 @@ def test_signals_without_poses_are_told_so() -> None:
     wrong = {signal.name: np.zeros((1, 99)) for signal in scene.signals}
     with pytest.raises(ValueError, match="was recorded with 99 entries"):
         scene.show(wrong)
+
+
+def test_only_the_copies_that_are_watched_are_told_of() -> None:
+    simulator = Simulator(tasks.load("mobile_goto"), COPIES, seed=3, threads=1)
+    added = simulator.watch(2)
+    signals = simulator.reset()
+    assert {signals[signal.name].shape for signal in added} == {(2, signal.size) for signal in added}
+    frame = simulator.step(np.zeros((COPIES, 2)))
+    assert frame.signals["distance"].shape == (COPIES, 1) and frame.signals[f"{POSE}position"].shape[0] == 2

@@ -25,7 +25,7 @@ import yaml
 
 from companion.cli import _run_directory
 from companion.cli._files import check_writable, write_whole
-from companion.cli._workplace import StoppedEarly, TrainingError, TrainingOrder, Workplace
+from companion.cli._workplace import StoppedEarlyError, TrainingError, TrainingOrder, Workplace
 from companion.rewards import Recipe
 
 CAMPAIGN, RESULTS = "campaign.json", "results.jsonl"
@@ -161,7 +161,7 @@ class Campaign:
         try:
             workplace.train(self.order(job), log, lambda: watch(job))
             result = self._result(job, time.monotonic() - began_s)
-        except StoppedEarly:
+        except StoppedEarlyError:
             progress.ended_early(job)
             return False
         except (TrainingError, OSError, ValueError) as error:

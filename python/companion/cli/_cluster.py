@@ -18,7 +18,7 @@ from companion.cli._provenance import git_commit
 from companion.cli._workplace import (
     LOOKS_EVERY_S,
     IsUnwanted,
-    StoppedEarly,
+    StoppedEarlyError,
     TrainingError,
     TrainingOrder,
     last_line,
@@ -89,7 +89,7 @@ class Cluster:
         except ray.exceptions.TaskCancelledError:
             raise TrainingError("stopped") from None
         except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, StoppedEarly):
+            if isinstance(error.cause, StoppedEarlyError):
                 raise error.cause from None
             raise TrainingError(str(error.cause)) from None
         except ray.exceptions.RayError as error:
@@ -168,7 +168,7 @@ def train_parcel(parcel: Parcel, board: Any) -> dict[str, bytes]:
             finally:
                 _end(process)
         if unwanted:
-            raise StoppedEarly("ended early")
+            raise StoppedEarlyError("ended early")
         if process.returncode != 0:
             raise TrainingError(f"{last_line(log)} (exit code {process.returncode})")
         return {LOG: log.read_bytes(), **_files_in(run)}

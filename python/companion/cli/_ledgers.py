@@ -45,7 +45,7 @@ def record(world: "EmbeddedWorld", recording: Recording, *, discount: float, see
 
     task, recipe = world.task, world.recipe
     copies = min(recording.copies, world.num_envs)
-    signals = (*task.signals, *world.simulator.watch())
+    signals = (*task.signals, *world.simulator.watch(copies))
     about = About(
         task=task.name,
         source=recording.source,

@@ -123,7 +123,7 @@ class Live:
 
     def _build(self) -> None:
         self._simulator = Simulator(self._play.task, 1, threads=1, overrides=self._fixed)
-        self.signals = (*self._play.task.signals, *self._simulator.watch())
+        self.signals = (*self._play.task.signals, *self._simulator.watch(1))
 
 
 class Clip:

@@ -19,7 +19,7 @@ class TrainingError(Exception):
     """A training that gave no result; the message says why."""
 
 
-class StoppedEarly(TrainingError):
+class StoppedEarlyError(TrainingError):
     """A training that was ended because it was not wanted any more."""
 
 
@@ -136,7 +136,7 @@ class ThisMachine:
         with self._lock:
             self._processes.discard(process)
         if unwanted:
-            raise StoppedEarly("ended early")
+            raise StoppedEarlyError("ended early")
         if (code := process.returncode) != 0:
             raise TrainingError(f"{last_line(log)} (exit code {code}; see {log})")
 

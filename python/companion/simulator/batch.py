@@ -100,9 +100,12 @@ class Simulator:
         self.task.perturbation(name)
         self._draws[name] = draw
 
-    def watch(self) -> tuple[Signal, ...]:
-        """From the next `reset` or `set_state` on, let signals tell poses and perturbations too; what they add."""
-        self._poses = Poses(self.nominal_model, self.copies)
+    def watch(self, copies: int) -> tuple[Signal, ...]:
+        """From the next `reset` or `set_state` on, let signals tell poses and perturbations too; what they add.
+
+        The added ones have a row for each of the first `copies` copies only: they are wide, and cost.
+        """
+        self._poses = Poses(self.nominal_model, min(copies, self.copies))
         worlds = (Signal(WORLD + entry.name, 1, entry.unit, entry.description) for entry in self.task.perturbations)
         return (*self._poses.signals, *worlds)
 
@@ -111,7 +114,7 @@ class Simulator:
         if seed is not None:
             self._random = np.random.default_rng(seed)
         self._start(np.arange(self.copies))
-        self._last_signals = self._measure(ALL)
+        self._last_signals = {**self._measure(ALL), **self._watched()}
         return self._last_signals
 
     def step(self, action: NDArray[Any]) -> Frame:
@@ -125,10 +128,18 @@ class Simulator:
         ends = self._scene.ends(signals)
         terminated = ends.terminated & ~invalid
         truncated = (self._length >= self.task.max_episode_steps) & ~terminated & ~invalid
-        length = self._length.copy()
+        length, watched = self._length.copy(), self._watched()
         next_signals = self._start_again(signals, terminated | truncated | invalid)
-        self._last_signals = next_signals
-        return Frame(signals, next_signals, terminated, truncated, ends.success & terminated, invalid, length)
+        self._last_signals = {**next_signals, **self._watched()} if watched else next_signals
+        return Frame(
+            {**signals, **watched},
+            self._last_signals,
+            terminated,
+            truncated,
+            ends.success & terminated,
+            invalid,
+            length,
+        )
 
     def perturbations(self) -> dict[str, Floats]:
         """The value of every perturbation in each copy's present episode, `[copies]`."""
@@ -166,7 +177,7 @@ class Simulator:
             self._poses.remember_sizes(self._rows, self._models.copies)
         known = {signal.name for signal in self.task.signals}
         saved_signals = {name: np.array(value) for name, value in state["last_signals"].items() if name in known}
-        self._last_signals = {**saved_signals, **self._watched(ALL)}
+        self._last_signals = {**saved_signals, **self._watched()}
         self._random.bit_generator.state = state["random"]
         self.invalid_count = state["invalid_count"]
 
@@ -251,14 +262,15 @@ class Simulator:
     def _measure(self, which: Any) -> dict[str, Floats]:
         signals = self._scene.measure(which, self._physics, self._random)
         now, before = self._action_back(0)[which], self._action_back(1)[which]
-        return {**signals, "previous_action": now, "action_change": now - before, **self._watched(which)}
+        return {**signals, "previous_action": now, "action_change": now - before}
 
-    def _watched(self, which: Any) -> dict[str, Floats]:
+    def _watched(self) -> dict[str, Floats]:
         """Poses and perturbations, where somebody wants to see them."""
         if self._poses is None:
             return {}
-        worlds = {WORLD + name: np.array(value[which])[:, None] for name, value in self._perturbation.items()}
-        return {**self._poses.of(which, self._physics), **worlds}
+        rows = slice(self._poses.copies)
+        worlds = {WORLD + name: value[rows, None].copy() for name, value in self._perturbation.items()}
+        return {**self._poses.of(self._physics), **worlds}
 
     @staticmethod
     def _not_finite(signals: Mapping[str, Floats]) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from companion.signals import Signal
 from companion.tasks import Task
-from companion.tasks._scene import Floats, Physics, Which
+from companion.tasks._scene import Floats, Physics
 
 POSE = "pose."
 """The names of these signals begin so; no task's do."""
@@ -27,25 +27,26 @@ def pose_signals(model: mujoco.MjModel) -> tuple[Signal, ...]:
 
 
 class Poses:
-    """Reads these signals off many copies."""
+    """Reads these signals off the first copies of many."""
 
     def __init__(self, model: mujoco.MjModel, copies: int) -> None:
         self.signals = pose_signals(model)
+        self.copies = copies
         self._sizes = np.tile(model.geom_size.ravel(), (copies, 1))
 
     def remember_sizes(self, which: NDArray[np.intp], models: list[mujoco.MjModel]) -> None:
         """Sizes change only where episodes start."""
-        for index in which.tolist():
+        for index in which[which < self.copies].tolist():
             self._sizes[index] = models[index].geom_size.ravel()
 
-    def of(self, which: Which, physics: Physics) -> dict[str, Floats]:
-        """The signals of these copies as they stand now, `[k, size]` each."""
-        position = np.array(physics.position[which])
+    def of(self, physics: Physics) -> dict[str, Floats]:
+        """The signals as they stand now, `[copies, size]` each."""
+        rows, count = slice(self.copies), self.copies
         values = {
-            f"{POSE}position": position,
-            f"{POSE}mocap_position": np.array(physics.mocap_position[which, -1]).reshape(len(position), -1),
-            f"{POSE}mocap_quaternion": np.array(physics.mocap_quaternion[which, -1]).reshape(len(position), -1),
-            f"{POSE}geom_size": np.array(self._sizes[which]),
+            f"{POSE}position": physics.position[rows].copy(),
+            f"{POSE}mocap_position": physics.mocap_position[rows, -1].copy().reshape(count, -1),
+            f"{POSE}mocap_quaternion": physics.mocap_quaternion[rows, -1].copy().reshape(count, -1),
+            f"{POSE}geom_size": self._sizes.copy(),
         }
         return {signal.name: values[signal.name] for signal in self.signals}
 
