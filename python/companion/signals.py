@@ -12,6 +12,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+POSE = "pose."
+"""Signals whose names begin so tell what a scene looked like: wide, and read only where somebody wants to see."""
+WORLD = "world."
+"""Signals whose names begin so tell the value of a perturbation in an episode."""
+
 FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Signals: TypeAlias = Mapping[str, NDArray[Any]]
 

@@ -370,10 +370,12 @@ def test_ctrl_c_ends_it_well_and_what_was_played_is_recorded(tmp_path: Path) -> 
     pytest.importorskip("viser")
     from companion.rewards.ledger import open_ledger
 
-    # The first probe reaches its target within seconds.
+    # The first probe reaches its target within seconds, and its episode is on the disk soon after.
     running, port = started("--task", "arm_reach", "--record", tmp_path / "session")
     fetch(f"http://127.0.0.1:{port}")
-    time.sleep(8)
+    end = time.monotonic() + 60
+    while not list((tmp_path / "session").glob("part-*.parquet")) and time.monotonic() < end:
+        time.sleep(0.2)
     running.send_signal(signal.SIGINT)
     assert running.wait(30) == 0
     assert running.stdout is not None and running.stdout.read().strip() == ""

@@ -56,8 +56,10 @@ class Cluster:
     """
 
     def __init__(self, address: str, at_once: int | None) -> None:
-        import ray
-
+        try:
+            import ray
+        except ModuleNotFoundError:
+            raise ValueError("--cluster needs Ray: .venv/bin/pip install -c constraints.txt ray") from None
         _connect(address)
         processors = int(ray.cluster_resources().get("CPU", 0))
         if not processors:

@@ -88,7 +88,6 @@ def workplace(trainings: Trainings) -> Workplace:
 
     Raises:
         ValueError: if the cluster can't be had.
-        ImportError: without Ray, where a cluster is asked for.
     """
     if trainings.cluster is None:
         return ThisMachine(trainings.at_once or len(shares_of_cores(1)[0]))

@@ -11,8 +11,8 @@ from companion.rewards import Recipe
 from companion.rewards.engine import RewardEngine
 from companion.rewards.record import Record, Scores, reweighted
 from companion.rewards.recorder import Recorder, Taken
-from companion.signals import Signal, Signals
-from companion.simulator.batch import WORLD, Simulator
+from companion.signals import WORLD, Signal, Signals
+from companion.simulator.batch import Simulator
 from companion.simulator.poses import PosedScene
 from companion.tasks import Controller, Task
 from companion.worlds.embedded import taken
@@ -171,7 +171,7 @@ class Stage:
         """Begin the first episode.
 
         Raises:
-            ValueError: on a driver or a perturbation that there is not, or a clip without poses.
+            ValueError: on a driver or a perturbation that there is not.
         """
         task = play.task
         self.play, self.start = play, start

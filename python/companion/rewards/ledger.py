@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 
 from companion.rewards.recipe import Recipe, recipe_from_text
 from companion.rewards.record import Record, joined
+from companion.signals import POSE
 from companion.tasks import Task
 
 VERSION = 1
 ABOUT = "about.json"
 SIGNAL = "signal."
 """Columns of signals are called so and then by the signal's name; they stand apart from those of the record itself."""
-POSE = "pose."
-"""Signals whose names begin so tell what a scene looked like; they are read only where asked for."""
 
 
 class LedgerError(ValueError):

@@ -16,7 +16,7 @@ import numpy as np
 from mujoco import rollout
 from numpy.typing import NDArray
 
-from companion.signals import Signal
+from companion.signals import WORLD, Signal
 from companion.simulator.models import CopiedModels, names_of
 from companion.simulator.poses import Poses
 from companion.tasks import Task
@@ -24,8 +24,6 @@ from companion.tasks._scene import ALL, Floats, Physics, Scene, flat_arrays
 
 Draw = Callable[[int], NDArray[Any]]
 _STATE = int(mujoco.mjtState.mjSTATE_FULLPHYSICS)
-WORLD = "world."
-"""The names of signals that tell a perturbation's value begin so."""
 _CONTROL = int(mujoco.mjtState.mjSTATE_CTRL | mujoco.mjtState.mjSTATE_MOCAP_POS | mujoco.mjtState.mjSTATE_MOCAP_QUAT)
 
 

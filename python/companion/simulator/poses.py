@@ -7,12 +7,9 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from companion.signals import Signal
+from companion.signals import POSE, Signal
 from companion.tasks import Task
 from companion.tasks._scene import Floats, Physics
-
-POSE = "pose."
-"""The names of these signals begin so; no task's do."""
 
 
 def pose_signals(model: mujoco.MjModel) -> tuple[Signal, ...]:

@@ -146,7 +146,7 @@ class ArmScene:
         tool, seen_tool, tool_soon = np.split(
             ur5e.tool_position_base(np.concatenate((position, seen_position, position + MOMENT_S * velocity))), 3
         )
-        target = state.target_base_m[which]
+        target = np.array(state.target_base_m[which])
         seen_target = (
             target
             + state.target_error_m[which]

@@ -15,14 +15,13 @@ from companion import tasks
 from companion.cli._flags import Count, Port, Seed, Settings, perturbations
 from companion.cli._run_directory import POLICY
 from companion.rewards import Recipe, load_recipe
+from companion.rewards.lint import DEFAULT_DISCOUNT
 from companion.tasks import Task
 
 if TYPE_CHECKING:
     from companion.cli._viewer_stage import MakeController, Play
     from companion.deploy.actor import OnnxActor
 
-DISCOUNT = 0.99
-"""The trainers' default."""
 MOST_COPIES = 9
 FIRST_CLIPS = 20
 """Of a ledger, where nobody says which."""
@@ -145,7 +144,7 @@ def _plays(arguments: Arguments) -> "tuple[list[Play], Mapping[str, float]]":
         return _clip_plays(arguments, arguments.ledger), {}
     task = tasks.load(arguments.task or "")
     recipe = load_recipe(task, arguments.recipe or "full")
-    discount = recipe.training.get("ppo", {}).get("discount", DISCOUNT)
+    discount = recipe.training.get("ppo", {}).get("discount", DEFAULT_DISCOUNT)
     return [_play(task, recipe, float(discount), None)] * arguments.copies, perturbations(task, arguments.set)
 
 
@@ -164,14 +163,15 @@ def _model_plays(arguments: Arguments, path: Path) -> "tuple[list[Play], Mapping
     check_card_fits(card, problem.subject, str(file))
     task = problem.task
     recipe = problem.recipe if arguments.recipe is None else load_recipe(task, arguments.recipe)
-    discount = float(card.provenance.config.get("discount", DISCOUNT))
+    discount = float(card.provenance.config.get("discount", DEFAULT_DISCOUNT))
     return [_play(task, recipe, discount, actor) for actor in actors], problem.set
 
 
 def _clip_plays(arguments: Arguments, path: Path) -> "list[Play]":
     """Several copies show the clips side by side, each the next one."""
     from companion.cli._viewer_stage import Play
-    from companion.rewards.ledger import POSE, open_ledger
+    from companion.rewards.ledger import open_ledger
+    from companion.signals import POSE
 
     ledger = open_ledger(path)
     task = tasks.load(ledger.about.task)
