@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.stats  # noqa: F401  ranking needs it: loaded with the page, or the end of the first episode would wait for it
 from numpy.typing import NDArray
 
 from companion.rewards import Recipe
