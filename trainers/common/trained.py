@@ -38,9 +38,10 @@ class Trained:
         self._config = config
         self._modules = {**learning, **following}
         self._rate_share = {name: (rate_share or {}).get(name, 1.0) for name in learning}
+        self._parameters = {name: list(module.parameters()) for name, module in learning.items()}
         self._optimisers = {
-            name: torch.optim.Adam(module.parameters(), lr=config.learning_rate * self._rate_share[name], fused=True)
-            for name, module in learning.items()
+            name: torch.optim.Adam(parameters, lr=config.learning_rate * self._rate_share[name], fused=True)
+            for name, parameters in self._parameters.items()
         }
 
     def descend(self, name: str, loss: Tensor, max_grad_norm: float | None = None) -> None:
@@ -49,7 +50,7 @@ class Trained:
         optimiser.zero_grad()
         loss.backward()
         if max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self._modules[name].parameters(), max_grad_norm)
+            nn.utils.clip_grad_norm_(self._parameters[name], max_grad_norm)
         optimiser.step()
 
     def schedule(self, steps: int) -> None:
