@@ -127,6 +127,8 @@ class Task:
     """Where its episodes go; None where that can't be drawn."""
     probes: tuple[Probe, ...] = ()
     """With which its recipes are tested; () where there are none."""
+    baseline: Callable[[], Controller] | None = None
+    """Makes the classical controller that learned policies are compared with; it looks at observed signals only."""
 
     @property
     def behavior_name(self) -> str:
