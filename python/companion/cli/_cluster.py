@@ -4,6 +4,7 @@ A training travels as the text of its recipe and of its settings, and comes back
 Where a machine dies, Ray gives its trainings to others, from their start; a result counts once, when it arrives here.
 """
 
+import os
 import socket
 import subprocess
 import tempfile
@@ -31,6 +32,7 @@ LOCAL = "local"
 ANSWERS_WITHIN_S = 5.0
 RETRIES = 10
 """Machines that may die under one training."""
+_TOKEN_FILE = Path("~/.ray/auth_token")
 STAYS = ("checkpoints",)
 """Of a run directory: what is no use elsewhere."""
 
@@ -203,7 +205,16 @@ def _connect(address: str) -> None:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"--cluster {address}: no Ray cluster answers there: {reason}") from None
+        raise ValueError(f"--cluster {address}: no Ray cluster answers there: {reason}{_token_hint()}") from None
+
+
+def _token_hint() -> str:
+    """Ray 2.60 protects a cluster by a token that a program shows only where it is asked to.
+
+    Asked to where the cluster needs none, its actors die, so that this is for the user to say.
+    """
+    asked = os.environ.get("RAY_AUTH_MODE") == "token"
+    return "" if asked or not _TOKEN_FILE.expanduser().exists() else f" ({_TOKEN_FILE} is there: RAY_AUTH_MODE=token?)"
 
 
 def _check_somebody_listens(address: str) -> None:
