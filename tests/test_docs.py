@@ -8,6 +8,7 @@ import pytest
 
 from companion import robots, tasks
 from companion.rewards import load_recipe, recipe_from_text
+from companion.rewards.lint import lint
 from companion.worlds.embedded import EmbeddedWorld
 
 ROOT = Path(__file__).parents[1]
@@ -60,3 +61,14 @@ def test_the_recipe_of_the_page_is_one() -> None:
     recipe = recipe_from_text(task, "page", blocks("write_a_recipe.md", "yaml")[0])
     assert [term.name for term in recipe.terms] == ["approach", "reached", "touched", "power_used"]
     assert recipe.hash != load_recipe(task, "full").hash
+
+
+def test_the_limits_and_stages_of_the_page_are_sound() -> None:
+    task = tasks.load("mobile_goto")
+    recipe = recipe_from_text(task, "page", blocks("write_a_recipe.md", "yaml")[1])
+    assert [(one.name, one.limit, one.unit) for one in recipe.constraints] == [
+        ("margin", 0.03, "1"),
+        ("collisions", 0.01, "per episode"),
+    ]
+    assert [one.parameter for one in recipe.curriculum] == ["people_count", "reward/approaching/weight"]
+    assert [one for one in lint(recipe, task) if one.severity != "note"] == []

@@ -1,12 +1,13 @@
 """The engine's arithmetic, against numbers worked out by hand and the identities that it promises."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from companion.rewards import Recipe, RewardEngine, TermSpec, load_recipe
+from companion.rewards import ConstraintSpec, Recipe, RewardEngine, TermSpec, load_recipe
 from companion.tasks import Task
 
 ALL_KINDS = """\
@@ -175,3 +176,40 @@ def test_the_engine_wants_its_own_task(task: Task, recipe: Recipe) -> None:
     other = Recipe("other", "arm", "x", (TermSpec("a", "reached", "event", 1.0, {}, "x"),), {}, "", "")
     with pytest.raises(ValueError, match="is for task 'arm'"):
         RewardEngine(other, task, 1, 0.9)
+
+
+@pytest.fixture
+def limited(recipe: Recipe) -> Recipe:
+    crowding = ConstraintSpec("crowding", "near_goal", 0.5, {"within_m": 0.0, "margin_m": 1.0}, "keep away")
+    collisions = ConstraintSpec("collisions", "touched", 0.01, {}, "touch nothing")
+    return replace(recipe, constraints=(crowding, collisions))
+
+
+def test_what_constraints_cost_stands_apart_from_the_reward(task: Task, recipe: Recipe, limited: Recipe) -> None:
+    """At 0 m a nearness of margin 1 m is 1, at 1 m 0.1; a touch counts on its step, at an end or not."""
+    engines = [RewardEngine(one, task, 2, 0.9) for one in (recipe, limited)]
+    for engine in engines:
+        engine.start(signals([1.0, 0.0]), np.ones(2, bool))
+    plain, other = (engine.step(signals([0.0, 1.0], contact=1.0), NEVER) for engine in engines)
+    assert plain.cost.shape == (2, 0)
+    assert other.cost == pytest.approx(np.array([[1.0, 1.0], [0.1, 1.0]]), abs=1e-6)
+    assert np.array_equal(plain.weighted, other.weighted) and np.array_equal(plain.total, other.total)
+
+
+def test_a_constraint_has_settings_to_change_and_no_weight(task: Task, recipe: Recipe, limited: Recipe) -> None:
+    engine, other = (RewardEngine(limited, task, 2, 0.9) for _ in range(2))
+    names = engine.parameter_names()
+    assert "reward/crowding/margin_m" in names and "reward/crowding/weight" not in names
+    engine.set_parameter("reward/crowding/margin_m", 2.0)
+    other.set_state(engine.get_state())
+    for one in (engine, other):
+        one.start(signals([2.0, 0.0]), np.ones(2, bool))
+        assert one.step(signals([2.0, 0.0]), NEVER).cost[:, 0] == pytest.approx([0.1, 1.0], abs=1e-6)
+    with pytest.raises(ValueError, match="saved constraints crowding, collisions are not none"):
+        RewardEngine(recipe, task, 2, 0.9).set_state(engine.get_state())
+
+
+def test_a_state_of_before_there_were_constraints_is_still_good(task: Task, recipe: Recipe) -> None:
+    engine = RewardEngine(recipe, task, copies=2, discount=0.9)
+    old = {name: value for name, value in engine.get_state().items() if name != "constraints"}
+    engine.set_state(old)

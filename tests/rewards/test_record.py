@@ -1,11 +1,13 @@
 """What a record holds, and what recipes pay for it: the very reward that the engine pays, and hand-worked numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from companion import tasks
-from companion.rewards import RewardEngine, load_recipe, recipe_from_text, recipes_of
-from companion.rewards.record import Record, joined, reweighted, score
+from companion.rewards import ConstraintSpec, RewardEngine, load_recipe, recipe_from_text, recipes_of
+from companion.rewards.record import Record, costs, joined, mean_costs, reweighted, score
 from companion.rewards.recorder import Recorder, Taken
 from companion.simulator.batch import Simulator
 
@@ -130,3 +132,22 @@ def test_a_recording_is_scored_as_it_was_paid(task_name: str, recipe_name: str) 
     rows = joined(parts)
     assert len(rows.starts) == ended >= 6
     assert np.abs(score(recipe, task, rows, 0.99).total - rows.reward).max() <= 1e-6
+
+
+def test_what_constraints_cost_in_recorded_episodes_by_hand() -> None:
+    """Of distances 1, 0.5, 0.25 the mean over decisions is 0.375; the start is none. Over all time long ones count
+    for more: (0.5 + 0.25 + 0.75) / 3. One of two episodes succeeds.
+    """
+    text = RECIPE.text + (
+        "  away: {function: distance_to_goal, kind: constraint, limit: 0.6, rationale: stay near}\n"
+        "  ends: {function: reached, kind: constraint, limit: 0.6, rationale: as a count}\n"
+    )
+    with pytest.raises(ValueError, match="'reached' is wanted"):
+        recipe_from_text(ARM, "limited", text)
+    away = ConstraintSpec("away", "distance_to_goal", 0.6, {}, "stay near")
+    limited = replace(RECIPE, constraints=(away, ConstraintSpec("ends", "reached", 0.6, {}, "as a count")))
+    rows = record([[1.0, 0.5, 0.25], [0.5, 0.75]], [True, False])
+    found = costs(limited, ARM, rows)
+    np.testing.assert_allclose(found, [[0.375, 1.0], [0.75, 0.0]])
+    np.testing.assert_allclose(mean_costs(limited, found, rows.decisions), [0.5, 0.5])
+    np.testing.assert_array_equal(score(limited, ARM, rows, DISCOUNT).total, score(RECIPE, ARM, rows, DISCOUNT).total)

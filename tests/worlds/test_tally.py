@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
+from companion.rewards import ConstraintSpec
 from companion.tasks import Metric
 from companion.worlds._tally import Tally
 
@@ -12,7 +13,7 @@ from companion.worlds._tally import Tally
 class NoTerms:
     """A reward of no terms."""
 
-    raw = weighted = np.zeros((1, 0), np.float32)
+    raw = weighted = cost = np.zeros((1, 0), np.float32)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,19 @@ def test_a_metric_of_three_steps(
     for value in (1.0, -3.0, 5.0):
         tally.add({"x": np.array([[value]])}, NoTerms(), np.zeros(1, np.float32))
     assert tally.finished(everyone, np.array([3]), everyone).metrics["x"][0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("function", "expected"), [("too_close", 0.5), ("touched", 1.5)])
+def test_what_a_constraint_costs_an_episode_of_three_steps(function: str, expected: float) -> None:
+    """Its mean over time, or its sum where it happens on single steps."""
+    tally = Tally([], [], 1, [ConstraintSpec("limit", function, 1.0, {}, "for a test")])
+    everyone = np.ones(1, np.bool_)
+    tally.clear(everyone)
+    for value in (1.0, 0.0, 0.5):
+        step = NoTerms()
+        step.cost = np.array([[value]], np.float32)
+        tally.add({}, step, np.zeros(1, np.float32))
+    assert tally.finished(everyone, np.array([3]), everyone).costs["limit"].tolist() == [expected]
 
 
 def test_the_size_of_several_entries_is_their_mean_without_signs() -> None:

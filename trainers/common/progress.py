@@ -1,6 +1,7 @@
 """What a person sees while a policy learns: a live bar in a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -15,6 +16,8 @@ class ProgressView:
         self._console = console or Console()
         self._label = label
         self._quiet = quiet
+        self.besides: Callable[[], str] | None = None
+        """Told behind the figures, if it has anything to tell."""
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._began: tuple[float, int] | None = None
@@ -62,7 +65,9 @@ class ProgressView:
         left = _clock(max(total - steps, 0) / speed) if speed > 0 else "?"
         told_success = "-" if success != success else f"{success:.1%}"
         told_return = "-" if episode_return != episode_return else f"{episode_return:.2f}"
-        return f"{speed:,.0f} steps/s, {left} left, success {told_success}, return {told_return}"
+        besides = "" if self.besides is None else self.besides()
+        figures = f"{speed:,.0f} steps/s, {left} left, success {told_success}, return {told_return}"
+        return f"{figures}, {besides}" if besides else figures
 
     def _show_bar(self, steps: int, total: int, figures: str) -> None:
         if self._bar is None:

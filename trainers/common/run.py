@@ -50,6 +50,8 @@ class Run:
         self.evaluate = evaluate
         self.progress = ProgressView(label, quiet=quiet)
         self.stop_requested = False
+        self.besides: Callable[[], Mapping[str, float]] | None = None
+        """Figures that every line of the log tells besides."""
         self._resume = resume
         self._began_s = time.monotonic()
         self._saved_s = time.monotonic()
@@ -67,7 +69,8 @@ class Run:
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """Write figures of one moment to `metrics.jsonl` (one line, not-a-number as null) and to TensorBoard."""
-        numbers = {name: float(value) for name, value in scalars.items()}
+        besides = {} if self.besides is None else self.besides()
+        numbers = {name: float(value) for name, value in {**scalars, **besides}.items()}
         plain = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
         self._metrics.write(json.dumps({"step": step, **plain}).encode() + b"\n")
         self._metrics.flush()

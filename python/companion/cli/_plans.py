@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from companion import tasks
 from companion.cli import _behaviors, _run_directory, _settings, _worlds
 from companion.cli._flags import perturbations
+from companion.cli._limits_and_stages import check_recipe, makes_several_worlds
 from companion.cli._problems import GYM, GymTask, Problem, RobotTask, file_name, gym_settings, picks_motions
 from companion.cli._run_directory import RunRecord, Wish, check_same, goes_on_there, new_record
 from companion.cli._worlds import WorldKind, check_world
@@ -122,11 +123,14 @@ def _problem(name: str, arguments: "Arguments", trainer: ModuleType, directory: 
     _require_world(trainer, arguments.world)
     task = tasks.load(name)
     choice = old.actions if old is not None and arguments.actions == "auto" else arguments.actions
+    recipe = _recipe(task, arguments, directory, old)
+    fixed = perturbations(task, arguments.set) or (old.set if old else {})
+    check_recipe(recipe, trainer, arguments.world, fixed)
     return RobotTask(
         task=task,
         discrete=picks_motions(task, choice, _learnable(trainer), _name(trainer)),
-        set=perturbations(task, arguments.set) or (old.set if old else {}),
-        recipe=_recipe(task, arguments, directory, old),
+        set=fixed,
+        recipe=recipe,
         kind=arguments.world,
         player=arguments.env,
         players=arguments.players,
@@ -147,16 +151,12 @@ def _require_world(trainer: ModuleType, kind: WorldKind) -> None:
     """
     import trainers
 
-    if kind == "unity" and _makes_several_worlds(trainer):
-        others = [name for name in choices(trainers) if not _makes_several_worlds(_trainer(name))]
+    if kind == "unity" and makes_several_worlds(trainer):
+        others = [name for name in choices(trainers) if not makes_several_worlds(_trainer(name))]
         raise ValueError(
             f"trainer {_name(trainer)} makes a world per worker, and --world unity has a single one; "
             f"choose --world embedded, or --trainer from {', '.join(others)}"
         )
-
-
-def _makes_several_worlds(trainer: ModuleType) -> bool:
-    return getattr(trainer, "MAKES_A_WORLD_PER_WORKER", False)
 
 
 def _name(trainer: ModuleType) -> str:

@@ -133,7 +133,7 @@ class RobotTask:
 
     @property
     def exam(self) -> Exam:
-        return Exam.of(self.task)
+        return Exam.of(self.task, self.recipe.constraints)
 
     @property
     def subject(self) -> Subject:

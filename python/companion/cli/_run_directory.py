@@ -5,6 +5,7 @@ config.yaml      the trainer's resolved settings, as `--config` takes them
 recipe.yaml      the recipe as it was; a robot's task only
 metrics.jsonl, checkpoint.pt, events…   written by the trainer
 ledger/      the signals of some copies, for `companion rewards`
+curriculum.json   the stages reached, of a world that can't tell its state
 alarms.jsonl, alarms/   reasons to look at the reward, and an episode for each
 policy.onnx, policy.unity.onnx, evaluation.json, report.html   written at the end
 """

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from companion.cli import _ledgers
+from companion.cli._environment_parameters import numbers
 from companion.rewards import Recipe
 from companion.tasks import Task
 
@@ -74,7 +75,7 @@ class WorldPlan:
             players=self.players,
             base_port=self.port,
             behavior=self.task.behavior_name,
-            parameters={**_reward_parameters(self.recipe), **self.set},
+            parameters={**numbers(self.recipe), **self.set},
             seed=seed,
             additional_args=self._player_arguments(copies),
         )
@@ -119,12 +120,3 @@ def check_world(kind: WorldKind, player: Path | None, players: int, port: int | 
         check_players(player, players, ())
     elif player is not None or players != 1 or port is not None:
         raise ValueError(f"--env, --players and --port are for --world unity; the {kind} world has no player")
-
-
-def _reward_parameters(recipe: Recipe) -> dict[str, float]:
-    """A recipe as ML-Agents environment parameters."""
-    return {
-        f"reward/{term.name}/{key}": value
-        for term in recipe.terms
-        for key, value in {"weight": term.weight, **term.settings}.items()
-    }

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from companion.mlagents.messages import Behavior
-from companion.mlagents.player import METRIC, RAW_TERM, SUCCESS, TERM, Address, Playable, Role, play
+from companion.mlagents.player import COST, METRIC, RAW_TERM, SUCCESS, TERM, Address, Playable, Role, play
 from companion.mlagents.samplers import Draw
 from companion.rewards import Recipe, load_recipe
 from companion.tasks import Perturbation, Task, load
@@ -168,7 +168,8 @@ def statistics_of(task: Task, recipe: Recipe) -> tuple[str, ...]:
     """The keys under which each of a task's episodes is reported."""
     terms = [term.name for term in recipe.terms]
     of_terms = [prefix + name for prefix in (TERM, RAW_TERM) for name in terms]
-    return (SUCCESS, *of_terms, *(METRIC + metric.name for metric in task.metrics))
+    of_constraints = [COST + constraint.name for constraint in recipe.constraints]
+    return (SUCCESS, *of_terms, *(METRIC + metric.name for metric in task.metrics), *of_constraints)
 
 
 def _overrides(task: Task, pairs: Sequence[str]) -> dict[str, float]:

@@ -29,7 +29,7 @@ PACKAGE_VERSION = "4.0.3"
 SUCCESS = "Environment/Success"
 INVALID_EPISODES = "Environment/Invalid Episodes"
 REFUSED_PARAMETERS = "Environment/Refused Parameters"
-TERM, RAW_TERM, METRIC = "Reward/", "RewardRaw/", "Metrics/"
+TERM, RAW_TERM, METRIC, COST = "Reward/", "RewardRaw/", "Metrics/", "Costs/"
 
 _EXCHANGE = "/communicator_objects.UnityToExternalProto/Exchange"
 _FAILED = 500
@@ -49,6 +49,8 @@ class Episodes(Protocol):
     def raw_terms(self) -> Mapping[str, NDArray[np.float32]]: ...
     @property
     def metrics(self) -> Mapping[str, NDArray[np.float32]]: ...
+    @property
+    def costs(self) -> Mapping[str, NDArray[np.float32]]: ...
 
 
 class Outcome(Protocol):
@@ -365,6 +367,7 @@ def _statistics(episodes: Episodes) -> dict[str, NDArray[np.float32]]:
     if not len(episodes.copy):
         return {}
     found = {SUCCESS: episodes.success.astype(np.float32)}
-    for prefix, columns in ((TERM, episodes.terms), (RAW_TERM, episodes.raw_terms), (METRIC, episodes.metrics)):
+    told = {TERM: episodes.terms, RAW_TERM: episodes.raw_terms, METRIC: episodes.metrics, COST: episodes.costs}
+    for prefix, columns in told.items():
         found.update({prefix + name: column for name, column in columns.items()})
     return found

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
 
-from companion.rewards.recipe import TermSpec
+from companion.rewards.recipe import ConstraintSpec, TermSpec
 from companion.rewards.terms import Quantity, functions
 from companion.tasks import Task
 
@@ -52,6 +52,12 @@ def pay_in_words(term: TermSpec) -> str:
         return f"{term.weight:+g} per {unit} {IN_WORDS[paid.per]}"
     ends = sorted({paid.low, paid.high} - {0.0})
     return f"{' to '.join(f'{end:+.4g}' for end in ends)} {IN_WORDS[paid.per]}"
+
+
+def limit_in_words(constraint: ConstraintSpec) -> str:
+    """What it may cost at most: on average over time, or per episode."""
+    figure = f"at most {constraint.limit:g}{constraint.unit_in_words}"
+    return figure if constraint.is_counted else f"{figure} on average"
 
 
 def most_per_episode(term: TermSpec, task: Task) -> float:

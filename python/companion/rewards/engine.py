@@ -1,7 +1,8 @@
 """The engine that turns signals into a reward: Σ weight x term, for all copies at once.
 
 Every term is measured at every step, also at weight 0. What is returned adds up exactly: `weighted` is weight x `raw`
-(x the control period for a rate), and `total` is the float64 sum of `weighted`, rounded to float32.
+(x the control period for a rate), and `total` is the float64 sum of `weighted`, rounded to float32. What constraints
+cost is measured beside it and is no part of it.
 """
 
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ class Rewards:
     """What the terms measured: a rate per second, a terminal term only at a true end, a potential its change."""
     weighted: NDArray[np.float32]
     """What each term adds to `total`."""
+    cost: NDArray[np.float32]
+    """What each constraint measured, one column per constraint."""
 
 
 class _Term:
@@ -85,7 +88,9 @@ class RewardEngine:
         if copies < 1 or not 0.0 < discount <= 1.0:
             raise ValueError(f"copies={copies} must be at least 1, and discount={discount:g} in (0, 1]")
         self.names = tuple(term.name for term in recipe.terms)
+        self.constraint_names = tuple(constraint.name for constraint in recipe.constraints)
         self._terms = [_Term(spec, copies, discount) for spec in recipe.terms]
+        self._constraints = [_Term(spec.measured, copies, discount) for spec in recipe.constraints]
         self._copies = copies
         self._sizes = {signal.name: signal.size for signal in task.signals}
         self._weights = np.array([spec.weight for spec in recipe.terms])
@@ -105,17 +110,15 @@ class RewardEngine:
         Raises:
             ValueError: if a term is not finite; names the term and the copy.
         """
-        raw = np.empty((self._copies, len(self._terms)), np.float32)
-        for column, term in enumerate(self._terms):
-            raw[:, column] = term.raw(signals, terminated)
-        if not np.isfinite(raw).all():
-            self._tell_bad_term(raw)
+        raw = self._measured(self._terms, signals, terminated)
         weighted = (raw * (self._weights * self._per_step)).astype(np.float32)
-        return Rewards(weighted.sum(axis=1, dtype=np.float64).astype(np.float32), raw, weighted)
+        total = weighted.sum(axis=1, dtype=np.float64).astype(np.float32)
+        return Rewards(total, raw, weighted, self._measured(self._constraints, signals, terminated))
 
     def parameter_names(self) -> list[str]:
-        """What `set_parameter` takes: `reward/<term>/weight` and `reward/<term>/<setting>`."""
-        return [f"reward/{term.name}/{key}" for term in self._terms for key in ("weight", *term.settings)]
+        """What `set_parameter` takes: `reward/<term>/weight`, which constraints lack, and `reward/<term>/<setting>`."""
+        of_terms = [f"reward/{term.name}/{key}" for term in self._terms for key in ("weight", *term.settings)]
+        return [*of_terms, *(f"reward/{one.name}/{key}" for one in self._constraints for key in one.settings)]
 
     def set_parameter(self, name: str, value: float) -> None:
         """Change a weight or a setting from the next step on.
@@ -130,17 +133,18 @@ class RewardEngine:
         if not np.isfinite(value):
             raise ValueError(f"{name}={value} is not a finite number")
         _, term, key = name.split("/")
-        index = self.names.index(term)
         if key == "weight":
-            self._weights[index] = value
+            self._weights[self.names.index(term)] = value
         else:
-            self._terms[index].set(key, float(value), self._sizes)
+            by_name = {one.name: one for one in (*self._terms, *self._constraints)}
+            by_name[term].set(key, float(value), self._sizes)
 
     def get_state(self) -> dict[str, Any]:
         """All that `set_state` needs to go on exactly from here."""
         return {
             "weights": self._weights.copy(),
             "settings": {term.name: dict(term.settings) for term in self._terms},
+            "constraints": {one.name: dict(one.settings) for one in self._constraints},
             "potentials": {term.name: term.potential.copy() for term in self._terms if term.kind == "potential"},
         }
 
@@ -152,7 +156,13 @@ class RewardEngine:
         """
         if tuple(state["settings"]) != self.names:
             raise ValueError(f"saved reward terms {', '.join(state['settings'])} are not {', '.join(self.names)}")
+        constrained = state.get("constraints", {})  # states of before there were constraints lack it
+        if tuple(constrained) != self.constraint_names:
+            there = ", ".join(self.constraint_names) or "none"
+            raise ValueError(f"saved constraints {', '.join(constrained) or 'none'} are not {there}")
         self._weights = np.array(state["weights"], np.float64)
+        for one in self._constraints:
+            one.settings = dict(constrained[one.name])
         for term in self._terms:
             term.settings = dict(state["settings"][term.name])
             if term.kind == "potential":
@@ -163,14 +173,24 @@ class RewardEngine:
             raise ValueError(f"saved potential '{name}' is of {len(saved)} copies, not {self._copies}")
         return np.array(saved, np.float64)
 
+    def _measured(self, terms: list[_Term], signals: Signals, terminated: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """What these count on a step `[copies, terms]`."""
+        raw = np.empty((self._copies, len(terms)), np.float32)
+        for column, term in enumerate(terms):
+            raw[:, column] = term.raw(signals, terminated)
+        if not np.isfinite(raw).all():
+            _tell_bad_term(terms, raw)
+        return raw
+
     def _check_finite(self, name: str, value: NDArray[Any], mask: NDArray[np.bool_]) -> None:
         bad = np.flatnonzero(mask & ~np.isfinite(value))
         if bad.size:
             raise ValueError(f"reward term '{name}' is {value[bad[0]]} in copy {bad[0]} at the start of an episode")
 
-    def _tell_bad_term(self, raw: NDArray[np.float32]) -> None:
-        copy, column = np.argwhere(~np.isfinite(raw))[0]
-        raise ValueError(
-            f"reward term '{self.names[column]}' is {raw[copy, column]} in copy {copy}"
-            " (is a signal not finite, or was an episode not started?)"
-        )
+
+def _tell_bad_term(terms: list[_Term], raw: NDArray[np.float32]) -> None:
+    copy, column = np.argwhere(~np.isfinite(raw))[0]
+    raise ValueError(
+        f"reward term '{terms[column].name}' is {raw[copy, column]} in copy {copy}"
+        " (is a signal not finite, or was an episode not started?)"
+    )

@@ -1,6 +1,8 @@
 """Recipes: one YAML file says which terms make up a task's reward, how much each weighs, and why.
 
-Everything a file can get wrong is found here, before the first step, and told with the file, the line and the choices.
+It may also limit what a policy may do, whatever it is paid (`kind: constraint`), and say how its task grows harder
+while it learns (`curriculum`). Everything a file can get wrong is found here, before the first step, and told with the
+file, the line and the choices.
 """
 
 import hashlib
@@ -9,24 +11,31 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
-
-from companion.rewards.terms import TermFunction, functions
+from companion.rewards._recipe_curriculum import read_stages
+from companion.rewards._recipe_shape import CONSTRAINT, Kind, RecipeError, TermEntry, check_shape, unknown
+from companion.rewards.curriculum import Stages
+from companion.rewards.terms import Quantity, TermFunction, functions
 from companion.tasks import Task
 from companion.yaml_file import Place, YamlError, YamlFile, parse, read
 
-Kind = Literal["rate", "event", "terminal", "potential"]
+__all__ = [
+    "SUFFIXES",
+    "ConstraintSpec",
+    "Kind",
+    "Recipe",
+    "RecipeError",
+    "TermSpec",
+    "load_recipe",
+    "recipe_folder",
+    "recipe_from_text",
+    "recipes_of",
+]
+
 SUFFIXES = (".yaml", ".yml")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-
-class RecipeError(ValueError):
-    """A recipe that can't be used; the message names the file, the line, the thing and the choices."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,46 @@ class TermSpec:
 
 
 @dataclass(frozen=True)
+class ConstraintSpec:
+    """What a policy may cost at most, on average; no part of the reward."""
+
+    name: str
+    function_name: str
+    """The function under `companion.rewards.terms`; its value is the cost, never negative."""
+    limit: float
+    """Of the mean over time, in the function's unit; of a momentary function, of the sum over an episode."""
+    settings: Mapping[str, float]
+    """Every setting of the function, defaults included."""
+    rationale: str
+
+    @property
+    def quantity(self) -> Quantity:
+        """What kind of quantity the cost is."""
+        return functions()[self.function_name].quantity
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it happens on single steps, such as a touch, and is counted per episode."""
+        return self.quantity.momentary
+
+    @property
+    def unit(self) -> str:
+        """Of cost and limit."""
+        return "per episode" if self.is_counted else self.quantity.unit
+
+    @property
+    def unit_in_words(self) -> str:
+        """What stands behind its figures for a person, with the space before it; nothing for a plain number."""
+        return "" if self.unit == "1" else f" {self.unit}"
+
+    @property
+    def measured(self) -> TermSpec:
+        """As a term that is only watched."""
+        kind: Kind = "event" if self.is_counted else "rate"
+        return TermSpec(self.name, self.function_name, kind, 0.0, self.settings, self.rationale)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A reward, as data."""
 
@@ -56,9 +105,13 @@ class Recipe:
     training: Mapping[str, Mapping[str, Any]]
     """By trainer: the settings that this recipe was trained with; may be empty."""
     hash: str
-    """SHA-256 of what the reward is computed from, in hex: same hash, same reward."""
+    """SHA-256 of what is learned, in hex: same hash, same reward, constraints and curriculum."""
     text: str
     """The file as it was written."""
+    constraints: tuple[ConstraintSpec, ...] = ()
+    """What no reward may buy."""
+    curriculum: tuple[Stages, ...] = ()
+    """What changes while a policy learns; it is judged on the whole task."""
 
 
 def load_recipe(task: Task, name_or_path: str) -> Recipe:
@@ -109,126 +162,74 @@ def _find(task_name: str, name_or_path: str) -> Path:
 
 
 def _recipe(task: Task, file: YamlFile) -> Recipe:
-    shape = _check_shape(file)
+    shape = check_shape(file)
     if shape.task != task.name:
         raise RecipeError(f"{file.at(('task',))}: a recipe for task '{shape.task}', not for '{task.name}'")
-    terms = tuple(_term(file, task, name, entry) for name, entry in shape.terms.items())
+    found = [_term(file, task, name, entry) for name, entry in shape.terms.items()]
+    terms = tuple(one for one in found if isinstance(one, TermSpec))
+    constraints = tuple(one for one in found if isinstance(one, ConstraintSpec))
+    if not terms:
+        raise RecipeError(f"{file.at(('terms',))}: constraints only limit; give a term that is rewarded, too")
+    stages = read_stages(file, task, [*terms, *constraints], shape.curriculum or {})
     return Recipe(
-        file.path.stem, task.name, shape.description, terms, shape.training, _hash(task.name, terms), file.text
+        name=file.path.stem,
+        task=task.name,
+        description=shape.description,
+        terms=terms,
+        training=shape.training,
+        hash=_hash(task.name, terms, constraints, stages),
+        text=file.text,
+        constraints=constraints,
+        curriculum=stages,
     )
-
-
-# --- the shape of the file ---
-
-
-def _fits_float32(value: float) -> float:
-    if abs(value) > float(np.finfo(np.float32).max):
-        raise ValueError("too large for a 32-bit float, in which it travels to the player")
-    return value
-
-
-def _one_line(value: str) -> str:
-    if not value.strip() or "\n" in value.strip():
-        raise ValueError("must be one line of text")
-    return value.strip()
-
-
-def _plain(value: Any) -> Any:
-    """A trainer checks its own settings; here only that no number is lost and nothing is nested."""
-    for entry in value if isinstance(value, list) else [value]:
-        if isinstance(entry, dict | list) or (isinstance(entry, float) and not np.isfinite(entry)):
-            raise ValueError("should be finite numbers, words, true or false")
-    return value
-
-
-TrainingSetting = Annotated[Any, AfterValidator(_plain)]
-Number = Annotated[FiniteFloat, AfterValidator(_fits_float32)]
-Line = Annotated[str, AfterValidator(_one_line)]
-
-
-class _Term(BaseModel):
-    """One entry under `terms`; what it has beyond these keys are settings of its function."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
-    # pydantic's documented way to give the extra keys a type
-    __pydantic_extra__: dict[str, Number] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
-
-    function: Line | None = None
-    kind: Kind
-    weight: Number
-    rationale: Line
-
-
-class _Shape(BaseModel):
-    """The top level of a recipe file."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    task: Line
-    description: Line
-    terms: Annotated[dict[str, _Term], Field(min_length=1)]
-    training: dict[str, dict[str, TrainingSetting]] = {}
-
-
-def _check_shape(file: YamlFile) -> _Shape:
-    if not isinstance(file.data, dict):
-        raise RecipeError(f"{file.at(())}: a recipe is a mapping with the keys {', '.join(_Shape.model_fields)}")
-    try:
-        return _Shape.model_validate(file.data)
-    except ValidationError as error:
-        raise RecipeError(_tell(file, error)) from None
-
-
-def _tell(file: YamlFile, error: ValidationError) -> str:
-    """The first fault in the file's order, in one line."""
-    faults = error.errors(include_url=False)
-    first = min(faults, key=lambda fault: file.line_of(_place(fault["loc"])))
-    place = _place(first["loc"])
-    what, where = ".".join(map(str, place)), file.at(place)
-    if first["type"] == "missing":
-        return f"{where}: '{what}' is missing"
-    if first["type"] == "extra_forbidden":
-        return f"{where}: {_unknown('key', str(place[-1]), list(_Shape.model_fields))}"
-    said = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{where}: '{what}' {_shorten(said)}, not {_shorten(repr(first['input']))}"
-
-
-def _place(loc: Place) -> Place:
-    """Where pydantic found a fault, without the branch of a union, which it appends."""
-    return loc[:3] if loc[0] == "terms" else loc[:3] if loc[0] == "training" else loc[:1]
-
-
-def _shorten(text: str, most: int = 100) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"
-
-
-def _unknown(kind: str, name: str, allowed: list[str]) -> str:
-    close = get_close_matches(name, allowed, n=1)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
-    return f"unknown {kind} '{name}'{hint} (choose from {', '.join(allowed) or 'none'})"
 
 
 # --- what the terms mean for a task ---
 
 
-def _term(file: YamlFile, task: Task, name: str, entry: _Term) -> TermSpec:
+def _term(file: YamlFile, task: Task, name: str, entry: TermEntry) -> TermSpec | ConstraintSpec:
     place: Place = ("terms", name)
     if not _NAME.fullmatch(name):
         raise RecipeError(f"{file.at(place)}: term name '{name}' must be lower-case letters, digits and _")
+    number = _weight_or_limit(file, place, entry)
     function = _function(file, place, entry.function or name)
     _check_signals(file, place, task, function)
-    settings = _settings(file, place, function, entry.model_extra or {})
+    settings = _settings(file, place, function, entry)
     try:
         function.check({signal.name: signal.size for signal in task.signals}, settings)
     except ValueError as error:
         raise RecipeError(f"{file.at(place)}: '{name}' does not work with these settings: {error}") from None
-    return TermSpec(name, function.name, entry.kind, float(entry.weight), settings, entry.rationale)
+    if entry.kind == CONSTRAINT:
+        _check_cost(file, place, function)
+        return ConstraintSpec(name, function.name, number, settings, entry.rationale)
+    return TermSpec(name, function.name, entry.kind, number, settings, entry.rationale)
+
+
+def _weight_or_limit(file: YamlFile, place: Place, entry: TermEntry) -> float:
+    """A constraint's limit, or else the weight."""
+    own, other = ("limit", "weight") if entry.kind == CONSTRAINT else ("weight", "limit")
+    what = ".".join(map(str, place))
+    if getattr(entry, other) is not None:
+        why = "no weight can buy it" if entry.kind == CONSTRAINT else "only a constraint has one"
+        raise RecipeError(f"{file.at((*place, other))}: '{what}' is of kind {entry.kind} and takes no {other}: {why}")
+    if getattr(entry, own) is None:
+        raise RecipeError(f"{file.at(place)}: '{what}.{own}' is missing")
+    return float(getattr(entry, own))
+
+
+def _check_cost(file: YamlFile, place: Place, function: TermFunction) -> None:
+    """Refuse what can't be a cost."""
+    measured, where = function.quantity, file.at((*place, "function"))
+    if measured.low < 0:
+        raise RecipeError(f"{where}: '{place[1]}': a cost is never negative, and '{function.name}' is {measured}")
+    if measured.better == "more":
+        raise RecipeError(f"{where}: '{place[1]}': a constraint limits the unwanted, and '{function.name}' is wanted")
 
 
 def _function(file: YamlFile, place: Place, name: str) -> TermFunction:
     if name not in functions():
         where = file.at((*place, "function"))
-        raise RecipeError(f"{where}: {_unknown('term function', name, list(functions()))}")
+        raise RecipeError(f"{where}: {unknown('term function', name, list(functions()))}")
     return functions()[name]
 
 
@@ -242,20 +243,29 @@ def _check_signals(file: YamlFile, place: Place, task: Task, function: TermFunct
         )
 
 
-def _settings(file: YamlFile, place: Place, function: TermFunction, given: Mapping[str, float]) -> dict[str, float]:
+def _settings(file: YamlFile, place: Place, function: TermFunction, entry: TermEntry) -> dict[str, float]:
+    given = entry.model_extra or {}
+    number = "limit" if entry.kind == CONSTRAINT else "weight"
     for setting in given:
         if setting not in function.settings:
-            what = _unknown(
-                f"setting of '{function.name}'",
-                setting,
-                ["weight", "kind", "function", "rationale", *function.settings],
-            )
+            allowed = [number, "kind", "function", "rationale", *function.settings]
+            what = unknown(f"setting of '{function.name}'", setting, allowed)
             raise RecipeError(f"{file.at((*place, setting))}: {what}")
     return {name: float(given.get(name, default)) for name, default in function.settings.items()}
 
 
-def _hash(task_name: str, terms: tuple[TermSpec, ...]) -> str:
-    """Over the values alone: comments, order, rationale and training settings do not change a reward."""
-    counted = [{key: value for key, value in asdict(term).items() if key != "rationale"} for term in terms]
-    canonical = {"task": task_name, "terms": sorted(counted, key=lambda term: term["name"])}
+def _hash(
+    task_name: str, terms: tuple[TermSpec, ...], constraints: tuple[ConstraintSpec, ...], stages: tuple[Stages, ...]
+) -> str:
+    """Over the values alone: comments, order, rationale and training settings change nothing that is learned."""
+    canonical: dict[str, Any] = {"task": task_name, "terms": _counted(terms)}
+    if constraints:
+        canonical["constraints"] = _counted(constraints)
+    if stages:
+        canonical["curriculum"] = sorted((asdict(one) for one in stages), key=lambda one: one["parameter"])
     return hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
+
+
+def _counted(specs: tuple[TermSpec, ...] | tuple[ConstraintSpec, ...]) -> list[dict[str, Any]]:
+    entries = [{key: value for key, value in asdict(one).items() if key != "rationale"} for one in specs]
+    return sorted(entries, key=lambda one: one["name"])

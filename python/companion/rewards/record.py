@@ -120,8 +120,9 @@ class Scores:
 
 
 def needed_signals(recipe: Recipe) -> tuple[str, ...]:
-    """The signals that a recipe's terms look at, each once."""
-    names = (name for term in recipe.terms for name in functions()[term.function_name].signals)
+    """The signals that a recipe's terms and constraints look at, each once."""
+    specs = (*recipe.terms, *recipe.constraints)
+    names = (name for spec in specs for name in functions()[spec.function_name].signals)
     return tuple(dict.fromkeys(names))
 
 
@@ -140,7 +141,7 @@ def score(recipe: Recipe, task: Task, record: Record, discount: float) -> Scores
             raise ValueError(f"reward term '{term.name}' looks at {', '.join(missing)}, which was not recorded")
     shape = (len(record), len(recipe.terms))
     raw = np.zeros(shape, np.float32)
-    needed = needed_signals(recipe)
+    needed = needed_signals(replace(recipe, constraints=()))
     for block in record.blocks():
         signals = {name: record.signals[name][block].astype(np.float64) for name in needed}
         steps, terminated = record.step[block], record.terminated[block]
@@ -149,6 +150,32 @@ def score(recipe: Recipe, task: Task, record: Record, discount: float) -> Scores
     weighted = (raw * per_decision(recipe, task)).astype(np.float32)
     total = weighted.sum(axis=1, dtype=np.float64).astype(np.float32)
     return Scores(tuple(term.name for term in recipe.terms), total, raw, weighted)
+
+
+def costs(recipe: Recipe, task: Task, record: Record) -> NDArray[np.float64]:
+    """What each constraint costs in each episode `[episodes, constraints]`: its mean over time, or its sum if counted.
+
+    Raises:
+        ValueError: if the record lacks a signal that a constraint looks at, naming both.
+    """
+    if not recipe.constraints or not len(record):
+        return np.zeros((len(record.starts), len(recipe.constraints)))
+    measured = replace(recipe, terms=tuple(one.measured for one in recipe.constraints), constraints=())
+    raw = score(measured, task, record, discount=1.0).raw.astype(np.float64)
+    sums = np.add.reduceat(raw, record.starts, axis=0)
+    is_counted = np.array([one.is_counted for one in recipe.constraints])
+    return np.where(is_counted, sums, sums / np.maximum(record.decisions, 1)[:, None])
+
+
+def mean_costs(recipe: Recipe, costs: NDArray[np.floating], decisions: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The costs to be held against the limits `[constraints]`, from those of episodes `[episodes, constraints]`.
+
+    A mean over time is one over all the time of these episodes, so that long ones count for more.
+    """
+    if not len(decisions):
+        return np.full(len(recipe.constraints), np.nan)
+    over_time = np.average(costs, axis=0, weights=np.maximum(decisions, 1))
+    return np.where([one.is_counted for one in recipe.constraints], costs.mean(axis=0), over_time)
 
 
 def start_potentials(recipe: Recipe, record: Record) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from companion.rewards.recipe import Recipe, TermSpec
-from companion.rewards.record import Record, score
+from companion.rewards.record import Record, costs, mean_costs, score
 from companion.rewards.terms import functions
 from companion.tasks import Probe, Rank, Task
 
@@ -135,7 +135,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Check:
-    """What a term's kind promises, measured on the episodes."""
+    """What a term's kind promises, or a limit asks for, measured on the episodes."""
 
     term: str
     promise: str
@@ -207,7 +207,8 @@ def judge(recipe: Recipe, task: Task, cases: Sequence[Case], discount: float) ->
     standings = tuple(_standing(recipe, task, case, discount) for case in judged)
     pairs = tuple(_pairs(recipe, standings))
     _check_whole(pairs, cases)
-    checks = (*_rate_checks(recipe, task, judged, discount), *_potential_checks(recipe, task, judged, discount))
+    kinds = (*_rate_checks(recipe, task, judged, discount), *_potential_checks(recipe, task, judged, discount))
+    checks = (*kinds, *_limit_checks(recipe, task, judged))
     unjudged = tuple(case.name for case in cases if not _is_judged(case))
     return Trial(recipe, discount, standings, pairs, checks, unjudged)
 
@@ -364,6 +365,15 @@ def _potential_checks(recipe: Recipe, task: Task, cases: Sequence[Case], discoun
         if term.kind == "potential":
             errors = [_telescoping_error(term, record, raw[:, column], discount) for record, raw in scored]
             yield Check(term.name, "telescopes", max(errors, default=0.0), TELESCOPING)
+
+
+def _limit_checks(recipe: Recipe, task: Task, cases: Sequence[Case]) -> Iterable[Check]:
+    """A limit that good behaviour breaks can't be meant."""
+    for case in cases:
+        if case.rank == "good" and case.episodes:
+            found = mean_costs(recipe, costs(recipe, task, case.record), case.record.decisions)
+            for constraint, cost in zip(recipe.constraints, found.tolist(), strict=True):
+                yield Check(constraint.name, f"within its limit in '{case.name}'", cost, constraint.limit)
 
 
 def _telescoping_error(term: TermSpec, record: Record, raw: NDArray[np.float32], discount: float) -> float:

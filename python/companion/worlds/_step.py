@@ -23,6 +23,8 @@ class Episodes:
     """Unweighted value per term, averaged over the episode's real steps."""
     metrics: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """The task's metrics."""
+    costs: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """What each constraint cost: its mean over the episode's time, or its sum where it is counted."""
 
 
 @dataclass(frozen=True)
@@ -44,3 +46,5 @@ class Step:
     episodes: Episodes
     taken: NDArray[np.float32] | None = None
     """The actions that led to the transitions, where agents decide at different times; None: those of this step."""
+    costs: NDArray[np.float32] | None = None
+    """What each constraint measured in this decision `[num_envs, constraints]`; None where the world can't tell."""

@@ -56,7 +56,7 @@ class EmbeddedWorld:
         self._simulator = Simulator(task, copies, seed=seed, threads=threads, overrides=overrides)
         self._engine = RewardEngine(recipe, task, copies, discount)
         self._reward_draws: dict[str, Draw] = {}
-        self._tally = Tally(task.metrics, self._engine.names, copies)
+        self._tally = Tally(task.metrics, self._engine.names, copies, recipe.constraints)
         self._observation = np.zeros((copies, self._layout.size), np.float32)
         self._recorder: Recorder | None = None
 
@@ -136,6 +136,7 @@ class EmbeddedWorld:
             final_observation=final_observation,
             active=~frame.invalid,
             episodes=episodes,
+            costs=rewards.cost,
         )
 
     def parameter_names(self) -> list[str]:

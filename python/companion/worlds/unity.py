@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from companion.mlagents.parameters import EngineSettings, Gaussian, MultiRangeUniform, Parameter, Uniform
-from companion.mlagents.player import INVALID_EPISODES, METRIC, RAW_TERM, SUCCESS, TERM
+from companion.mlagents.player import COST, INVALID_EPISODES, METRIC, RAW_TERM, SUCCESS, TERM
 from companion.worlds._fleet import Fleet, PlayerError, Restarts, Statistics, Told, check_players
 from companion.worlds._slots import BehaviorShape, idle_choices
 from companion.worlds._step import Episodes, Step
@@ -484,6 +484,7 @@ class BehaviorWorld:
             terms=_columns(parts, TERM),
             raw_terms=_columns(parts, RAW_TERM),
             metrics=_columns(parts, METRIC),
+            costs=_columns(parts, COST),
         )
 
 

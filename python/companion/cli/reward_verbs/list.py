@@ -3,14 +3,17 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import tyro
 
 from companion import tasks
-from companion.rewards import Recipe, TermSpec, load_recipe
-from companion.rewards.bounds import most_per_episode, pay, pay_in_words, quantity
+from companion.cli._environment_parameters import environment_parameters
+from companion.cli._flags import ConfiguredCount
+from companion.rewards import ConstraintSpec, Recipe, TermSpec, load_recipe
+from companion.rewards.bounds import limit_in_words, most_per_episode, pay, pay_in_words, quantity
+from companion.rewards.curriculum import Stages, in_words, value_in_words
 from companion.rewards.terms import TermFunction, functions
 from companion.tasks import Task
 
@@ -25,11 +28,17 @@ class Arguments:
     """Show the terms of this one: a name under reward_configs/TASK/ or a YAML file."""
     json: bool = False
     """Print JSON instead of a table."""
+    mlagents: bool = False
+    """Print the recipe's weights, settings and stages as `environment_parameters` for a file of mlagents-learn."""
+    steps: ConfiguredCount = None
+    """For --mlagents: that file's max_steps, of which stages by steps begin after a share; as ppo is configured."""
 
 
 def run(arguments: Arguments) -> None:
     """Print the terms."""
     task = None if arguments.task is None else tasks.load(arguments.task)
+    if arguments.recipe is None and arguments.mlagents:
+        raise ValueError("--mlagents: name the --recipe to print")
     if arguments.recipe is None:
         entries = [_function_json(function) for function in _usable(task)]
         print(json.dumps(entries, indent=1)) if arguments.json else _print_functions(entries, for_all=task is None)
@@ -37,8 +46,23 @@ def run(arguments: Arguments) -> None:
     if task is None:
         raise ValueError(f"--recipe {arguments.recipe}: name its task first, as in `companion rewards list TASK`")
     recipe = load_recipe(task, arguments.recipe)
+    if arguments.mlagents:
+        _print_mlagents(recipe, task, arguments.steps)
+        return
     entries = [_term_json(term, task) for term in recipe.terms]
-    print(json.dumps(entries, indent=1)) if arguments.json else _print_terms(recipe, task, entries)
+    if arguments.json:
+        more = [*map(_constraint_json, recipe.constraints), *map(_stages_json, recipe.curriculum)]
+        print(json.dumps([*entries, *more], indent=1))
+    else:
+        _print_terms(recipe, task, entries)
+
+
+def _print_mlagents(recipe: Recipe, task: Task, steps: int | None) -> None:
+    import yaml
+
+    max_steps = steps or recipe.training.get("ppo", {}).get("steps", 0)
+    found = {"environment_parameters": environment_parameters(recipe, task, max_steps)}
+    print(yaml.safe_dump(found, sort_keys=False), end="")
 
 
 def _usable(task: Task | None) -> list[TermFunction]:
@@ -82,6 +106,22 @@ def _term_json(term: TermSpec, task: Task) -> dict[str, Any]:
     }
 
 
+def _constraint_json(constraint: ConstraintSpec) -> dict[str, Any]:
+    return {
+        "term": constraint.name,
+        "function": constraint.function_name,
+        "kind": "constraint",
+        "limit": constraint.limit,
+        "settings": dict(constraint.settings),
+        "unit": constraint.unit,
+        "rationale": constraint.rationale,
+    }
+
+
+def _stages_json(stages: Stages) -> dict[str, Any]:
+    return {"kind": "curriculum", **asdict(stages)}
+
+
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
@@ -121,8 +161,14 @@ def _print_terms(recipe: Recipe, task: Task, entries: list[dict[str, Any]]) -> N
             "\n".join(filter(None, [term.function_name, _settings(term.settings)])),
             term.rationale,
         )
+    for one in recipe.constraints:
+        measures = "\n".join(filter(None, [one.function_name, _settings(one.settings)]))
+        table.add_row(one.name, "constraint", limit_in_words(one), "", measures, one.rationale)
     console = Console(emoji=False)
     console.print(table)
+    for one in recipe.curriculum:
+        stages = ", then ".join(map(value_in_words, one.values))
+        console.print(f"curriculum of {one.parameter}: {stages}; {in_words(one)}", highlight=False, soft_wrap=True)
     limit = f"{task.max_episode_s:g} s"
     console.print(f"Points, undiscounted; an episode takes at most {limit}.", highlight=False, style="dim")
 

@@ -13,8 +13,9 @@ import tyro
 from companion import tasks
 from companion.cli._flags import Count, Port
 from companion.rewards import load_recipe
+from companion.rewards.bounds import limit_in_words
 from companion.rewards.ledger import Ledger, LedgerWriter, open_ledger
-from companion.rewards.record import Record, needed_signals
+from companion.rewards.record import Record, costs, mean_costs, needed_signals
 from companion.rewards.rescoring import (
     Judgement,
     disagreements,
@@ -160,12 +161,24 @@ def _recipe_json(view: View, judgement: Judgement) -> dict[str, Any]:
         "success_outranks_failure": _known(success_outranks(judgement, view.record)),
         "largest_difference_to_recorded": _difference(view, judgement),
         "shares": dict(zip(judgement.scores.names, map(float, judgement.shares), strict=True)),
+        "constraints": _limits(view, judgement),
+    }
+
+
+def _limits(view: View, judgement: Judgement) -> dict[str, dict[str, Any]]:
+    """What each constraint of the recipe cost in all that was recorded, and whether its limit held."""
+    recipe, record = judgement.recipe, view.record
+    found = mean_costs(recipe, costs(recipe, view.task, record), record.decisions).tolist()
+    return {
+        one.name: {"unit": one.unit, "cost": cost, "limit": one.limit, "held": cost <= one.limit}
+        for one, cost in zip(recipe.constraints, found, strict=True)
     }
 
 
 def _difference(view: View, judgement: Judgement) -> float | None:
-    """To the reward that was recorded, where it was this recipe's."""
-    same = judgement.recipe.hash == view.ledger.about.recipe_hash
+    """To the reward that was recorded, where it was this recipe's, in no stage but its own."""
+    is_staged = any(one.parameter.startswith("reward/") for one in judgement.recipe.curriculum)
+    same = judgement.recipe.hash == view.ledger.about.recipe_hash and not is_staged
     return recorded_difference(judgement, view.record) if same else None
 
 
@@ -189,6 +202,7 @@ def _print(view: View, top: int) -> None:
     console.print(f"{told}, {record.succeeded.mean():.1%} succeed", highlight=False, soft_wrap=True)
     _print_recipes(console, view)
     _print_shares(console, view)
+    _print_limits(console, view)
     if len(view.judgements) == 1:
         _print_extremes(console, view, top)
     for other in view.judgements[1:]:
@@ -227,6 +241,15 @@ def _print_shares(console: "Console", view: View) -> None:
         shares = [dict(zip(one.scores.names, one.shares, strict=True)).get(name) for one in view.judgements]
         table.add_row(name, *("" if share is None else f"{share:.1%}" for share in shares))
     console.print(table)
+
+
+def _print_limits(console: "Console", view: View) -> None:
+    for judgement in view.judgements:
+        found = _limits(view, judgement)
+        for one in judgement.recipe.constraints:
+            verdict = "held" if found[one.name]["held"] else "broken"
+            told = f"{found[one.name]['cost']:.4g}, {limit_in_words(one)}: {verdict}"
+            console.print(f"limit of {one.name} in '{judgement.recipe.name}': {told}", highlight=False, soft_wrap=True)
 
 
 def _print_extremes(console: "Console", view: View, top: int) -> None:

@@ -188,11 +188,15 @@ def _print_trial(console: "Console", task: Task, trial: Trial) -> None:
     console.print(f"\n[bold]{task.name}/{trial.recipe.name}[/bold] {verdict}, at a discount of {trial.discount:g}")
     _print_standings(console, trial)
     _print_pairs(console, trial)
+    limits = [constraint.name for constraint in trial.recipe.constraints]
     for check in (check for check in trial.checks if not check.passes):
-        console.print(
-            f"{check.term}: a term of its kind {check.promise}, but this one is off by {check.error:.3g} "
-            f"(at most {check.limit:g})", style="red", highlight=False, soft_wrap=True,
-        )  # fmt: skip
+        said = (
+            f"not {check.promise}, which is good behaviour: {check.error:.3g}"
+            if check.term in limits
+            else f"a term of its kind {check.promise}, but this one is off by {check.error:.3g}"
+        )
+        told = f"{check.term}: {said} (at most {check.limit:g})"
+        console.print(told, style="red", highlight=False, soft_wrap=True)
     if trial.unjudged:
         console.print(f"Too few episodes to judge {', '.join(trial.unjudged)}; take more --copies", style="yellow")
     for pair in trial.unclear:

@@ -23,12 +23,15 @@ from companion.cli._flags import (
     RecordedCopies,
     Settings,
 )
+from companion.cli._limits_and_stages import LimitsAndStages
 from companion.cli._outcome import Trained, export, policy_of
 from companion.cli._plans import Plan, make_plan, order_of, with_resumed_task
 from companion.cli._problems import ActionChoice, RobotTask
 from companion.cli._worlds import WorldKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import nn
 
     from trainers.common.run import Run
@@ -155,9 +158,19 @@ def _train(plan: Plan, arguments: Arguments) -> "nn.Module | None":
         label=plan.problem.name,
     )
     with log:
-        actor = plan.trainer.train(learning_world(plan, arguments.record).make, plan.config, log)
+        actor = plan.trainer.train(_maker(plan, arguments.record, log), plan.config, log)
     _run_directory.write_config(plan.directory, plan.config)  # now that the trainer agreed to go on with it
     return None if log.stop_requested else actor
+
+
+def _maker(plan: Plan, recorded_copies: int | None, log: "Run") -> "Callable[[int, int], Any]":
+    """What makes the worlds to learn in, with the limits and stages that the recipe asks for."""
+    world, recipe = learning_world(plan, recorded_copies), plan.problem.recipe
+    if recipe is None or not isinstance(world, _worlds.WorldPlan) or not (recipe.constraints or recipe.curriculum):
+        return world.make
+    asked = LimitsAndStages(recipe, plan.directory, _run_directory.steps_done(plan.directory))
+    log.besides, log.progress.besides = asked.figures, asked.told
+    return asked.made_by(world)
 
 
 def _new_run(plan: Plan, **settings: Any) -> "Run":

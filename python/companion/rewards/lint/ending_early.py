@@ -7,7 +7,7 @@ import numpy as np
 
 from companion.rewards.bounds import pay, seconds_seen
 from companion.rewards.lint._case import Case, Evidence, Finding, names, outcomes
-from companion.rewards.lint.no_outcome import failure_functions
+from companion.rewards.lint.no_outcome import failure_functions, limits_failure
 from companion.rewards.recipe import TermSpec
 
 BEST_TENTH = 0.9
@@ -17,7 +17,7 @@ MENDS = "charge more for the failure, or less per second; a potential in place o
 
 def check(case: Case) -> Iterator[Finding]:
     """Compare what an episode costs even if all goes well with what a failure costs: by range, then as recorded."""
-    if not failure_functions(case):
+    if not failure_functions(case) or limits_failure(case):
         return
     charging = [term for term in case.lasting if term.kind in ("rate", "event")]
     certain = _comparison(case, {term.name: _certain_cost_per_s(case, term) for term in charging})

@@ -18,7 +18,7 @@ NUDGE = 0.1
 
 def check(case: Case) -> Iterator[Finding]:
     """Move each setting a little and see whether any value changes, over signals of all sizes."""
-    for term in case.recipe.terms:
+    for term in (*case.recipe.terms, *(one.measured for one in case.recipe.constraints)):
         for setting in term.settings:
             if not _matters(case.task, term, setting):
                 said = f"{setting}: {term.settings[setting]:g} could be another without changing anything"

@@ -25,7 +25,7 @@ SignalArray: TypeAlias = NDArray[Any]
 Values: TypeAlias = NDArray[Any]
 """One value per copy, `[copies]`."""
 
-NOT_SETTINGS = ("function", "kind", "weight", "rationale")
+NOT_SETTINGS = ("function", "kind", "weight", "limit", "rationale")
 """A recipe's own words for a term; no setting may be called so."""
 
 
