@@ -1,22 +1,38 @@
 """Judging is fair: a fixed number of episodes per copy, independent of how long each takes."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from companion import tasks
-from companion.cli._evaluation import Exam, Request, bootstrap_interval, evaluate, print_table, wilson_interval
+from companion.cli._baselines import BaselinePolicy
+from companion.cli._evaluation import (
+    Evaluation,
+    Exam,
+    Request,
+    bootstrap_interval,
+    evaluate,
+    gain_interval,
+    print_table,
+    wilson_interval,
+)
+from companion.simulator.batch import Simulator
 from companion.tasks import Metric
 from companion.worlds._step import Episodes, Step
+from tests.cli.conftest import REPOSITORY, Companion
 
 TASK = replace(
     tasks.load("arm_reach"),
     metrics=(Metric("distance", "m", "x", "last"), Metric("unheard", "1", "x")),
 )
 EXAM = Exam.of(TASK)
+JUDGED = Evaluation("arm_reach", "m", 1, 0, 0.0, (0.0, 0.0), (0.0, 0.0), {}, {}, 0)
 
 
 class CountingWorld:
@@ -202,6 +218,91 @@ def test_wilsons_interval() -> None:
     half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     assert wilson_interval(485, 500) == pytest.approx((centre - half, centre + half), abs=1e-9)
     assert wilson_interval(0, 10)[0] == 0.0 and wilson_interval(10, 10)[1] == 1.0
+
+
+# --- the yardstick ---
+
+ARM_MODEL = REPOSITORY / "exported_models" / "arm_reach.onnx"
+WITH_BASELINE = [name for name in tasks.names() if tasks.load(name).baseline is not None]
+
+
+@pytest.mark.parametrize("name", WITH_BASELINE)
+def test_a_baseline_acts_on_what_a_policy_sees_and_nothing_else(name: str) -> None:
+    """It is given the observation alone, so that a look at any other signal would be a KeyError."""
+    task = tasks.load(name)
+    simulator, policy = Simulator(task, 8, seed=2, threads=1), BaselinePolicy(task)
+    again, signals = BaselinePolicy(task), simulator.reset()
+    actions = []
+    for _ in range(20):
+        actions.append(policy.act(task.layout.pack(signals)))
+        signals = simulator.step(actions[-1]).next_signals
+    assert all(action.shape == (8, len(task.action)) and np.isfinite(action).all() for action in actions)
+    assert np.std(actions, axis=1).max() > 0.01, "different places ask for different actions"
+    repeated = Simulator(task, 8, seed=2, threads=1).reset()
+    np.testing.assert_array_equal(again.act(task.layout.pack(repeated)), actions[0])
+
+
+def test_a_task_without_a_baseline_is_refused_with_those_that_have_one() -> None:
+    with pytest.raises(ValueError, match=r"task 'bare' has no baseline.* choose from arm_.*mobile_goto"):
+        BaselinePolicy(replace(TASK, name="bare", baseline=None))
+
+
+def test_a_baseline_that_remembers_is_told_whose_episode_ended() -> None:
+    told: list[list[bool]] = []
+
+    class Remembers:
+        def __call__(self, signals: Mapping[str, Any]) -> NDArray[np.float64]:
+            return np.zeros((len(next(iter(signals.values()))), 6))
+
+        def restart(self, rows: NDArray[np.bool_]) -> None:
+            told.append(rows.tolist())
+
+    policy = BaselinePolicy(replace(TASK, baseline=Remembers))
+    policy.restart()
+    policy.restart(np.array([True, False]))
+    assert told == [[True, False]]
+
+
+def test_the_gain_over_the_baseline_is_newcombes() -> None:
+    """Newcombe 1998, table II, example (a): 56/70 less 48/80 is 0.2000, by his method 10 from 0.0524 to 0.3339."""
+    first, second = (
+        replace(JUDGED, success_rate=good / of, success_ci95=wilson_interval(good, of))
+        for good, of in ((56, 70), (48, 80))
+    )
+    assert gain_interval(first, second) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_policy_and_baseline_are_judged_side_by_side(companion: Companion, tmp_path: Path) -> None:
+    model = ARM_MODEL
+    few = ("--episodes", 4, "--copies", 4, "--seed", 5, "--set", "payload_kg=0")
+    both = companion("evaluate", model, "--baseline", "arm_reach", *few, "--json")
+    told = json.loads(both.out)
+    assert told["model"] == str(model) and told["baseline"]["model"] == "baseline of arm_reach"
+    assert told["success_gain"] == told["success_rate"] - told["baseline"]["success_rate"]
+    assert told["success_gain_ci95"][0] < told["success_gain"] < told["success_gain_ci95"][1]
+    alone = json.loads(companion("evaluate", "--baseline", "arm_reach", *few, "--json").out)
+    same = {key for key in alone if alone[key] == told["baseline"][key]}
+    assert {"task", "episodes", "seed", "success_rate", "set"} <= same
+    record = tmp_path / "ledgers"
+    shown = companion("evaluate", model, "--baseline", "arm_reach", *few, "--record", record)
+    assert "the policy's success less the baseline's: +0.00%" in shown.out and "distance" in shown.out
+    assert [path.name for path in sorted(record.iterdir())] == ["baseline", "policy"]
+    companion("evaluate", model, *few, "--record", record).assert_refused("--record", "holds something")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), ("MODEL", "--baseline TASK")),
+        (("--baseline", "arm_raech"), ("no task 'arm_raech'", "arm_reach")),
+        (("--baseline", "arm_reach", "--set", "payload=1"), ("no perturbation 'payload'", "payload_kg")),
+        ((ARM_MODEL, "--baseline", "mobile_goto"), ("mobile_goto", "arm_reach")),
+    ],
+)
+def test_what_can_not_be_judged_is_one_line(
+    companion: Companion, words: tuple[Any, ...], told: tuple[str, ...]
+) -> None:
+    companion("evaluate", *words).assert_refused(*told)
 
 
 def test_a_world_without_ends_is_told() -> None:

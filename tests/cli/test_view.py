@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import io
 import json
 import shutil
 import signal
@@ -11,27 +10,39 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from companion import tasks
-from companion.cli._viewer_html import bars
+from companion.cli import _run_directory, _viewer_models, _viewer_panel, _viewer_stage
+from companion.cli._export import TorchPolicy
+from companion.cli._plans import make_plan
+from companion.cli._plays import Wanted
+from companion.cli._viewer_html import COST, GAIN, bars, limits
 from companion.cli._viewer_kept import keep_episode, keep_recipe
+from companion.cli._viewer_models import NEWEST, NewestDriver, models_of, run_play
+from companion.cli._viewer_panel import World, minute, status
 from companion.cli._viewer_ranks import places, ranking
+from companion.cli._viewer_scene import rays
 from companion.cli._viewer_stage import PAUSE_S, Finished, Play, Show, Stage, Start
 from companion.cli._viewer_weights import Span, span_of, text_with_weights, with_weights
 from companion.cli.main import main
+from companion.cli.verbs.train import Arguments
 from companion.rewards import load_recipe, recipe_from_text
 from companion.rewards.record import Record, score
+from companion.simulator.batch import Simulator
+from companion.tasks import Perturbation
 from companion.yaml_file import parse
 from tests.cli.conftest import REPOSITORY, Companion, environment, run_process
 from tests.rewards.test_record import ARM, record
+from trainers.common.run import Run
 
 MODEL = REPOSITORY / "exported_models" / "arm_reach.onnx"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -156,6 +167,19 @@ def test_bars_point_the_way_a_term_pays_and_say_what_the_recipe_would_have_paid(
     assert "1.00" in total and "<s>-2.00</s>" in total
 
 
+def test_limits_are_held_against_what_the_episode_has_cost_so_far() -> None:
+    constraint = "  power: {function: power_used, kind: constraint, limit: 8.0, rationale: 'it warms up'}\n"
+    limited = recipe_from_text(ARM, "mine", TEXT.replace("terms:\n", "terms:\n" + constraint))
+    stage = Stage(replace(PLAY, recipe=limited), Start(3, "right"))
+    done = play_out(stage)
+    (cost,) = stage.costs()
+    stage.close()
+    assert cost == pytest.approx(done.record.signals["power"][1:].mean(), rel=1e-4)
+    held, broken = (limits(limited.constraints, [watts]) for watts in (4.0, 12.0))
+    assert "width:25.0%" in held and GAIN in held and "4, at most 8 W" in held
+    assert "width:75.0%" in broken and COST in broken
+
+
 # --- stages ---
 
 
@@ -208,6 +232,124 @@ def test_only_the_last_episodes_are_remembered() -> None:
     assert [done.start.seed for done in show.finished] == [1, 2]
 
 
+def test_the_last_minute_shows_what_each_episode_had_been_paid(stage: Stage) -> None:
+    done = play_out(stage)
+    paid = stage.paid(FULL).weighted.sum(axis=0)
+    live = with_weights(FULL, {"time_passing": 7.0})
+    seconds, recipe_total, total, *terms = minute(stage, FULL)
+    assert (seconds[0], seconds[-1]) == pytest.approx((-(len(done.record) - 2) * ARM.control_period_s, 0.0))
+    assert [curve[-1] for curve in terms] == pytest.approx(paid, abs=1e-4)
+    assert total[-1] == recipe_total[-1] == pytest.approx(paid.sum(), abs=1e-4)
+    assert minute(stage, live)[1][-1] == recipe_total[-1] and minute(stage, live)[2][-1] > total[-1]
+    stage.begin(Start(4, "freeze"))
+    stage.step()
+    seconds, _, total, *_ = minute(stage, FULL)
+    assert len(seconds) == len(done.record) and abs(total[-1]) < 0.1 < abs(total[-2]), "from 0 in a new episode"
+
+
+def test_the_minute_ends_and_its_curves_have_not_too_many_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_viewer_stage, "MINUTE_S", 2.0)
+    monkeypatch.setattr(_viewer_panel, "PLOT_POINTS", 15)
+    stage = Stage(PLAY, Start(5, "freeze"))
+    for _ in range(60):
+        stage.step()
+    seconds = minute(stage, FULL)[0]
+    stage.close()
+    # 40 decisions of 0.05 s are remembered, of which every third is drawn.
+    np.testing.assert_allclose(seconds, -0.05 * np.arange(39, -1, -3))
+
+
+def test_rays_go_round_from_straight_ahead_and_end_where_they_met_something() -> None:
+    met = np.array([[1.0, 2.0, 3.5, 0.5]])
+    found = rays({"lidar_range": met}, reach_m=3.5)
+    assert found is not None and not found[:, 0].any()
+    np.testing.assert_allclose(found[:, 1, :2], [[1, 0], [0, 2], [0, 0], [0, -0.5]], atol=1e-6)
+    inverse = rays({"lidar_nearness": 1 / met}, reach_m=3.5)
+    assert inverse is not None
+    np.testing.assert_allclose(inverse, found, atol=1e-6)
+    assert rays({"distance": met}, 3.5) is None
+
+
+class Sliders:
+    """Stands in for the page: what is added, in this order."""
+
+    def __init__(self) -> None:
+        self.added: list[str] = []
+
+    def add_slider(self, label: str, *span: float, initial_value: float, **rest: Any) -> SimpleNamespace:
+        self.added.append(label)
+        return SimpleNamespace(label=label, value=initial_value)
+
+
+def test_difficulty_comes_first_and_is_fixed_once_it_was_moved() -> None:
+    difficulty = Perturbation("difficulty", "1", 0.5, 0.0, 1.0, (0.0, 1.0), "How hard it is.")
+    task = replace(ARM, perturbations=(*ARM.perturbations, difficulty))
+    show, page = Show([replace(PLAY, task=task)], Start(3, "freeze"), remember=1), Sliders()
+    world = World(page, task, show)
+    assert page.added == ["difficulty"] and world.fixed() == {}
+    world.add_others()
+    assert page.added == ["difficulty", *(entry.name for entry in ARM.perturbations)]
+    world._sliders["difficulty"].handle.value = 0.9
+    show.wish = replace(show.wish, fixed=world.fixed())
+    show.begin_again()
+    assert show.stages[0].perturbations["difficulty"] == 0.9
+    show.close()
+
+
+# --- who else can drive ---
+
+
+def test_policies_of_the_task_on_this_disk_can_drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(MODEL.parent, tmp_path / "exported_models")
+    (tmp_path / "exported_models" / "arm_reach_bad.onnx").write_bytes(b"no model")
+    play = Play(ARM, FULL, 0.99, dict(PROBES))
+    found = models_of(play)
+    assert list(found) == ["exported_models/arm_reach.onnx", "exported_models/arm_reach_bad.onnx"]
+    play.drivers.update(found)
+    stage = Stage(play, Start(3, "exported_models/arm_reach.onnx"))
+    assert play_out(stage).succeeded
+    stage.begin(Start(3, "exported_models/arm_reach_bad.onnx"))
+    stage.step()
+    assert "arm_reach_bad.onnx: not a whole ONNX model" in status(Show([play], stage.start, 1), stage)
+    stage.close()
+
+
+def trained(directory: Path, trainer: str) -> Any:
+    """What a training as short as can be has learned; it is not judged."""
+    config = directory.with_suffix(".yaml")
+    config.write_text("{hidden_sizes: [8]}" if trainer == "ppo" else "{hidden_sizes: [8], warm_up_steps: 64}")
+    plan = make_plan(Arguments("arm_reach", trainer, config=config, steps=256, copies=4, run_dir=directory))
+    _run_directory.begin(directory, plan.record, plan.config, plan.problem.recipe)
+    with Run(directory, resume=True, quiet=True) as run:
+        return plan.trainer.train(plan.world.make, plan.config, run)
+
+
+@pytest.mark.parametrize("trainer", ["ppo", "sac"])
+def test_a_training_is_driven_by_its_newest_checkpoint(
+    trainer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_directory = tmp_path / "run"
+    actor = trained(run_directory, trainer)
+    before = {path: path.read_bytes() for path in run_directory.glob("*") if path.is_file()}
+    monkeypatch.setattr(_viewer_models, "LOOK_EVERY_S", 0.02)
+    play, _ = run_play(run_directory, Wanted(None, ()))
+    newest = play.drivers[NEWEST]
+    signals = Simulator(ARM, 1, seed=5, threads=1).reset()
+    learned = TorchPolicy(actor).act(ARM.layout.pack(signals))
+    # The last checkpoint is what was learned; the one before is from before the first decision.
+    np.testing.assert_allclose(newest()(signals), learned, atol=1e-6)
+    assert isinstance(newest, NewestDriver) and "after 256 steps" in newest.told()
+    (run_directory / "next.pt").write_bytes((run_directory / "checkpoint.previous.pt").read_bytes())
+    (run_directory / "next.pt").replace(run_directory / "checkpoint.pt")
+    end = time.monotonic() + 20
+    while np.allclose(newest()(signals), learned, atol=1e-4) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not np.allclose(newest()(signals), learned, atol=1e-4)
+    changed = {path for path, content in before.items() if path.read_bytes() != content}
+    assert changed == {run_directory / "checkpoint.pt"}, "looking into a run changes nothing in it"
+
+
 # --- recorded episodes ---
 
 
@@ -254,11 +396,12 @@ def test_clips_follow_each_other(ledger: Path) -> None:
     show.close()
 
 
-def test_a_ledger_is_served(ledger: Path) -> None:
+def test_a_ledger_is_served_until_the_time_is_up(ledger: Path) -> None:
     pytest.importorskip("viser")
-    running, port = started("--ledger", ledger, "--stop-after", 2)
-    fetch(f"http://127.0.0.1:{port}")
+    running, port = started("--ledger", ledger, "--stop-after", 1, "--copies", 2)
+    assert b"<html" in fetch(f"http://127.0.0.1:{port}")[:200].lower()
     assert running.wait(30) == 0
+    assert running.stdout is not None and running.stdout.read() == ""
 
 
 def test_episodes_that_can_not_be_watched_are_one_line(ledger: Path, companion: Companion, tmp_path: Path) -> None:
@@ -303,13 +446,14 @@ def test_a_kept_episode_is_a_case_that_recipes_are_tested_with(stage: Stage, tmp
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ((), ("MODEL", "--task", "--ledger")),
+        ((), ("MODEL", "--during", "--task", "--ledger")),
         ((MODEL, "--task", "arm_reach"), ("name one",)),
         (("--task", "arm_reach", "--episodes", 3), ("--episodes", "--ledger")),
         (("--ledger", "nowhere"), ("nowhere holds no ledger",)),
         (("--ledger", "nowhere", "--set", "payload_kg=1"), ("--set", "recorded")),
         (("--task", "arm_raech"), ("no task 'arm_raech'", "arm_reach")),
         (("nope.onnx",), ("nope.onnx", "No such file")),
+        (("--during", "nowhere"), ("nowhere is no run directory",)),
         (("--task", "arm_reach", "--recipe", "nope"), ("no recipe 'nope'", "full")),
         (("--task", "arm_reach", "--set", "payload=1"), ("no perturbation 'payload'", "payload_kg")),
         (("--task", "arm_reach", "--copies", 10), ("--copies 10", "at most 9")),
@@ -358,21 +502,12 @@ def fetch(url: str) -> bytes:
         return answer.read()
 
 
-def test_the_page_is_served_until_the_time_is_up() -> None:
-    pytest.importorskip("viser")
-    running, port = started(MODEL, "--stop-after", 2, "--copies", 2)
-    assert b"<html" in fetch(f"http://127.0.0.1:{port}")[:200].lower()
-    assert running.wait(30) == 0
-    assert running.stdout is not None and running.stdout.read() == ""
-
-
 def test_ctrl_c_ends_it_well_and_what_was_played_is_recorded(tmp_path: Path) -> None:
     pytest.importorskip("viser")
     from companion.rewards.ledger import open_ledger
 
-    # The first probe reaches its target within seconds, and its episode is on the disk soon after.
-    running, port = started("--task", "arm_reach", "--record", tmp_path / "session")
-    fetch(f"http://127.0.0.1:{port}")
+    # The policy reaches its target within seconds, and its episode is on the disk soon after.
+    running, _ = started(MODEL, "--record", tmp_path / "session")
     end = time.monotonic() + 60
     while not list((tmp_path / "session").glob("part-*.parquet")) and time.monotonic() < end:
         time.sleep(0.2)
@@ -450,19 +585,23 @@ _PUT = """(label, value) => {
   input.blur();
   return true;
 }"""
+SCENE_PIXELS = 410
+"""The panel covers what is to the right of them."""
 _LONG = "[...document.querySelectorAll('td')].find(x => x.innerText == 'time_passing')?.parentElement.innerText"
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
-def test_in_a_browser_a_weight_changes_what_was_paid_and_the_changed_recipe_is_kept(tmp_path: Path) -> None:
+def test_in_a_browser_a_weight_changes_what_was_paid_and_a_slider_changes_the_world(tmp_path: Path) -> None:
     pytest.importorskip("viser")
-    running, port = started("--task", "arm_reach", "--keep", tmp_path / "kept", "--stop-after", 120)
+    world = ("--set", "people_count=0", "--set", "furniture_count=8")
+    room = REPOSITORY / "exported_models" / "mobile_goto.onnx"
+    running, port = started(room, *world, "--keep", tmp_path / "kept", "--stop-after", 120)
     debug = free_port()
     command = [
         CHROMIUM or "", "--headless=new", "--no-sandbox", "--disable-gpu", "--use-angle=swiftshader",
         "--enable-unsafe-swiftshader", f"--user-data-dir={tmp_path / 'profile'}", f"--remote-debugging-port={debug}",
-        "--window-size=1400,900", "about:blank",
+        "--window-size=800,600", "about:blank",
     ]  # fmt: skip
     chromium = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -472,10 +611,12 @@ def test_in_a_browser_a_weight_changes_what_was_paid_and_the_changed_recipe_is_k
             process.terminate()
             process.wait(20)
     (kept,) = (tmp_path / "kept").glob("*.yaml")
-    assert {term.name: term.weight for term in load_recipe(ARM, str(kept)).terms}["time_passing"] == 3.0
+    recipe = load_recipe(tasks.load("mobile_goto"), str(kept))
+    assert {term.name: term.weight for term in recipe.terms}["time_passing"] == 2.0
 
 
 async def _use(url: str, debug: int, folder: Path) -> None:
+    """Change a weight, keep the recipe, and empty the room."""
     from websockets.asyncio.client import connect  # viser brings it
 
     async with connect(await _door(debug), max_size=None) as connection:
@@ -483,18 +624,26 @@ async def _use(url: str, debug: int, folder: Path) -> None:
         await browser.call("Page.enable")
         await browser.call("Page.navigate", url=url)
         await browser.until(f"parseFloat(({_LONG} ?? '').split('\\t').pop()) < -0.1")  # time costs something
-        assert await browser.js(f"({_PUT})('time_passing', '3')")
+        assert await browser.js(f"({_PUT})('time_passing', '2')")
         await browser.until(f"parseFloat(({_LONG}).split('\\t').pop()) > 0.1")
         await browser.click("Keep")
         await browser.click("write a recipe with these weights")
-        await browser.until("document.body.innerText.includes('companion train arm_reach --recipe')")
-        for _ in range(60):  # the page fades in
-            picture = await browser.picture()
-            (folder / "page.png").write_bytes(picture)
-            if shows_table_and_target(picture):
-                return
-            await asyncio.sleep(0.5)
-        raise AssertionError(f"no table and no target in {folder / 'page.png'}")
+        await browser.until("document.body.innerText.includes('companion train mobile_goto --recipe')")
+        await _until_shown(browser, folder / "furnished.png", lambda share: share > 0.07)
+        await browser.click("World")
+        await browser.until(f"({_PUT})('furniture_count (fixed)', '0')")
+        await browser.click("restart")
+        await _until_shown(browser, folder / "empty.png", lambda share: share < 0.045)
+
+
+async def _until_shown(browser: Browser, path: Path, wanted: Callable[[float], bool]) -> None:
+    """Look until so much of the scene is taken by things; the page fades in."""
+    for _ in range(60):
+        path.write_bytes(await browser.picture())
+        if wanted(share_of_things(path)):
+            return
+        await asyncio.sleep(0.5)
+    raise AssertionError(f"{share_of_things(path):.2f} of {path} shows things")
 
 
 async def _door(debug: int) -> str:
@@ -507,11 +656,9 @@ async def _door(debug: int) -> str:
     raise AssertionError("Chromium does not answer")
 
 
-def shows_table_and_target(picture: bytes) -> bool:
-    """The wooden table fills a good part of the scene, and the target is green."""
+def share_of_things(path: Path) -> float:
+    """Of the scene, what is coloured or dark: floor and walls are pale."""
     from PIL import Image
 
-    pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"), np.int64)[:, :1000]
-    red, green, blue = np.moveaxis(pixels, 2, 0)
-    wood, target = (red > green + 15) & (green > blue + 15), (green > red + 30) & (green > blue + 15)
-    return wood.mean() > 0.05 and target.sum() > 20
+    pixels = np.asarray(Image.open(path).convert("RGB"), np.int64)[:, :SCENE_PIXELS]
+    return float(((np.ptp(pixels, axis=2) > 60) | (pixels.max(axis=2) < 110)).mean())

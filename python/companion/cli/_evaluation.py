@@ -1,15 +1,20 @@
 """Judging a policy by what it achieves in fresh episodes, independent of every reward term."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from companion.rewards import ConstraintSpec
 from companion.tasks import Task
 from companion.worlds._step import Step
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 SEED = 1_000_000
 """Seeds of judging begin here, far from those of training."""
@@ -73,12 +78,15 @@ class Exam:
     metrics: tuple[tuple[str, str], ...] = ()
     """Names and units of the task's own."""
     success_means: str = ""
+    constraints: tuple[ConstraintSpec, ...] = ()
+    """Of the recipe, whose limits are to hold."""
 
     @staticmethod
-    def of(task: Task) -> "Exam":
+    def of(task: Task, constraints: tuple[ConstraintSpec, ...] = ()) -> "Exam":
         """That of a robot's task."""
         metrics = tuple((metric.name, metric.unit) for metric in task.metrics)
-        return Exam(task.name, task.max_episode_steps, task.control_period_s, metrics, task.success_means)
+        steps, period_s = task.max_episode_steps, task.control_period_s
+        return Exam(task.name, steps, period_s, metrics, task.success_means, constraints)
 
     @property
     def most_steps(self) -> int:
@@ -95,6 +103,21 @@ class Figure:
     p05: float
     median: float
     p95: float
+
+
+@dataclass(frozen=True)
+class Held:
+    """Whether a constraint's limit held."""
+
+    unit: str
+    cost: float
+    """The mean over all the time of the episodes, or per episode where it is counted; NaN where nobody tells."""
+    limit: float
+
+    @property
+    def held(self) -> bool:
+        """Whether the cost was within the limit."""
+        return self.cost <= self.limit
 
 
 @dataclass(frozen=True)
@@ -117,6 +140,7 @@ class Evaluation:
     """Perturbations that were fixed from outside, or an environment's own settings."""
     invalid_episodes: int
     """Ended because the physics went numerically bad; they are in no other figure."""
+    constraints: Mapping[str, Held] = field(default_factory=dict)
 
     @property
     def has_success(self) -> bool:
@@ -128,8 +152,12 @@ class Evaluation:
 
         A figure that no episode had (time to success without a success) is None.
         """
-        plain = {name: value for name, value in asdict(self).items() if name != "metrics"}
+        plain = {name: value for name, value in asdict(self).items() if name not in ("metrics", "constraints")}
         figures = self.metrics.items()
+        limits = {
+            name: {"unit": one.unit, "cost": _known(one.cost), "limit": one.limit, "held": one.held}
+            for name, one in self.constraints.items()
+        }
         return {
             **plain,
             "success_rate": _known(self.success_rate),
@@ -140,6 +168,7 @@ class Evaluation:
                 name: [_known(value) for value in (figure.p05, figure.median, figure.p95)] for name, figure in figures
             },
             "units": {name: figure.unit for name, figure in figures},
+            **({"constraints": limits} if limits else {}),
         }
 
 
@@ -230,6 +259,16 @@ def wilson_interval(successes: int, episodes: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def gain_interval(first: Evaluation, second: Evaluation) -> tuple[float, float]:
+    """The 95 % interval of how much more often the first succeeds (Newcombe 1998, method 10, from Wilson's)."""
+    (low, high), (other_low, other_high) = first.success_ci95, second.success_ci95
+    rate, other = first.success_rate, second.success_rate
+    return (
+        rate - other - math.hypot(rate - low, other_high - other),
+        rate - other + math.hypot(high - rate, other - other_low),
+    )
+
+
 def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float]:
     """The 95 % percentile-bootstrap interval of the mean (Efron 1979); NaN for fewer than two values."""
     if len(values) < 2:
@@ -252,12 +291,49 @@ def print_table(evaluation: Evaluation, exam: Exam) -> None:
                 name, *(f"{value:.4g}" for value in (figure.mean, figure.p05, figure.median, figure.p95)), figure.unit
             )
     console = Console(emoji=False)  # a behavior Runner would be shown as one
-    console.print(f"{evaluation.task}: {_verdict(evaluation, exam)}", highlight=False, markup=False, soft_wrap=True)
+    _print_verdict(console, evaluation, exam, evaluation.task)
+    for name, one in evaluation.constraints.items():
+        verdict, unit = "held" if one.held else "broken", "" if one.unit == "1" else f" {one.unit}"
+        console.print(
+            f"limit of {name}: {one.cost:.4g}, at most {one.limit:g}{unit}: {verdict}",
+            style=None if one.held else "red",
+            highlight=False,
+        )
+    console.print(table)
+
+
+def print_both(policy: Evaluation, baseline: Evaluation, exam: Exam, *, as_json: bool) -> None:
+    """Show a policy beside its task's baseline, judged alike: how much more often it succeeds, and both metrics."""
+    gain, (low, high) = policy.success_rate - baseline.success_rate, gain_interval(policy, baseline)
+    if as_json:
+        more = {"baseline": baseline.to_json(), "success_gain": gain, "success_gain_ci95": [low, high]}
+        print(json.dumps({**policy.to_json(), **more}, allow_nan=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("mean per episode", "policy", "baseline", "unit", box=None, header_style="bold")
+    for name, figure in policy.metrics.items():
+        means = figure.mean, baseline.metrics[name].mean
+        if any(map(math.isfinite, means)):
+            table.add_row(name, *(f"{mean:.4g}" if math.isfinite(mean) else "-" for mean in means), figure.unit)
+    for name, one in policy.constraints.items():
+        other = baseline.constraints[name]
+        table.add_row(f"{name}, at most {one.limit:g}", f"{one.cost:.4g}", f"{other.cost:.4g}", one.unit)
+    console = Console(emoji=False)
+    for one in (policy, baseline):
+        _print_verdict(console, one, exam, one.model)
+    told = f"the policy's success less the baseline's: {gain:+.2%} (95 % interval {low:+.2%} to {high:+.2%})"
+    console.print(told, highlight=False, markup=False, soft_wrap=True)
+    console.print(table)
+
+
+def _print_verdict(console: "Console", evaluation: Evaluation, exam: Exam, name: str) -> None:
+    console.print(f"{name}: {_verdict(evaluation, exam)}", highlight=False, markup=False, soft_wrap=True)
     if evaluation.invalid_episodes:
         console.print(
             f"{evaluation.invalid_episodes} episodes went numerically bad and are not counted", style="yellow"
         )
-    console.print(table)
 
 
 def _verdict(evaluation: Evaluation, exam: Exam) -> str:
@@ -302,7 +378,8 @@ class _Ledger:
         np.subtract.at(self._open, episodes.copy[counts], 1)
         self.counted += int(counts.sum())
         columns = {"success": episodes.success, "length": episodes.length, "return": episodes.total_reward}
-        for name, values in {**columns, **episodes.metrics}.items():
+        costs = {_COST + name: values for name, values in episodes.costs.items()}
+        for name, values in {**columns, **episodes.metrics, **costs}.items():
             self._columns.setdefault(name, []).append(np.asarray(values)[counts])
 
     def evaluation(self, invalid: int) -> Evaluation:
@@ -321,7 +398,21 @@ class _Ledger:
             metrics=_figures(request.exam, columns, success > 0),
             set=dict(request.set),
             invalid_episodes=invalid,
+            constraints=_held(request.exam, columns),
         )
+
+
+_COST = "cost/"
+"""What stands before a constraint's name among the columns."""
+
+
+def _held(exam: Exam, columns: Mapping[str, NDArray[np.float64]]) -> dict[str, Held]:
+    found = {}
+    for one in exam.constraints:
+        costs = columns.get(_COST + one.name, np.array([np.nan]))
+        weights = None if one.is_counted or len(costs) == 1 else columns["length"]
+        found[one.name] = Held(one.unit, float(np.average(costs, weights=weights)), one.limit)
+    return found
 
 
 class _Watch:

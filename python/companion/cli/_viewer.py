@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from companion.cli._errors import one_line
 from companion.cli._viewer_kept import keep_episode, keep_recipe
+from companion.cli._viewer_models import models_of
 from companion.cli._viewer_panel import (
     AGAIN,
     DRAW_ALL,
@@ -30,6 +31,8 @@ REFRESH_S = 0.25
 """Between two looks at what is told."""
 LISTEN_S = 0.05
 """Between two looks at what was pressed, while nothing moves."""
+LOOK_S = 5.0
+"""Between two looks for policies on this disk."""
 REMEMBERED = 20
 """Finished episodes, for the table."""
 STAGE_M = 8.0
@@ -65,7 +68,7 @@ class Viewer:
         self._show = Show(plays, first, REMEMBERED)
         places = offsets(len(plays), STAGE_M)
         self._drawings = [Drawing(server, f"copy{index}", place) for index, place in enumerate(places)]
-        self._plays = True
+        self._plays, self._cast = True, plays
         self._kept_at_end: Rank | None = None
         self._panel = Panel(server, self._play, self._show, self._buttons())
         light(server)
@@ -74,12 +77,15 @@ class Viewer:
 
     def run(self, seconds: float) -> None:
         """Play until so much time has passed; each decision at its time, or late, but never two at once."""
-        begin = due = refresh = time.monotonic()
+        begin = due = refresh = look = time.monotonic()
         while (now := time.monotonic()) < begin + seconds:
             self._panel.obey()
             if now >= refresh:
                 self._panel.refresh()
                 refresh = now + REFRESH_S
+            if now >= look:
+                self._look_for_models()
+                look = now + LOOK_S
             if self._plays and now >= due:
                 self._advance()
                 due = max(due + self._play.task.control_period_s / self._panel.speed, now)
@@ -89,6 +95,13 @@ class Viewer:
     def close(self) -> None:
         """Stop the physics."""
         self._show.close()
+
+    def _look_for_models(self) -> None:
+        """Offer what can drive by now; who is there already stays as he is."""
+        for play in self._cast:
+            if not play.clips:
+                found = models_of(play)
+                play.drivers.update((name, make) for name, make in found.items() if name not in play.drivers)
 
     def _advance(self) -> None:
         for done in self._show.step():

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from companion.cli._viewer_ranks import Ranking
 from companion.cli._viewer_stage import Finished
+from companion.rewards import ConstraintSpec
 
 GAIN, COST = "#2f9e6e", "#d0524b"
 """Colours of what is paid and of what is charged."""
@@ -30,6 +31,29 @@ def bars(names: Sequence[str], paid: NDArray[np.float64], before: NDArray[np.flo
     ]
     total = _row("<b>total</b>", "", _figure(float(paid.sum()), float(before.sum())))
     return f'<div style="{BOX}"><table style="width:100%;border-spacing:0 2px">{"".join(rows)}{total}</table></div>'
+
+
+def limits(constraints: Sequence[ConstraintSpec], costs: Sequence[float]) -> str:
+    """What each constraint has cost so far, and the limit that its mean over episodes is to keep."""
+    rows = [
+        _row(escape(one.name), _filled(cost / one.limit if one.limit else float(cost > 0) * 2), _limit(one, cost))
+        for one, cost in zip(constraints, costs, strict=True)
+    ]
+    return f'<div style="{BOX}"><table style="width:100%;border-spacing:0 2px">{"".join(rows)}</table></div>'
+
+
+def _filled(share: float) -> str:
+    """A bar of which half is the limit."""
+    colour = GAIN if share <= 1 else COST
+    return (
+        '<div style="position:relative;height:0.7em;background:rgba(128,128,128,0.15)">'
+        f'<div style="position:absolute;width:{50 * min(share, 2.0):.1f}%;height:100%;background:{colour}"></div>'
+        '<div style="position:absolute;left:50%;width:1px;height:100%;background:rgba(128,128,128,0.6)"></div></div>'
+    )
+
+
+def _limit(one: ConstraintSpec, cost: float) -> str:
+    return f"{cost:.3g}, at most {one.limit:g}{one.unit_in_words}"
 
 
 def _bar(name: str, value: float, before: float, share: float) -> str:

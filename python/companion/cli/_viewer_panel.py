@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from companion.cli import _viewer_html
 from companion.cli._viewer_ranks import ranking
-from companion.cli._viewer_stage import Play, Show, Stage
+from companion.cli._viewer_stage import MINUTE_S, Play, Show, Stage
 from companion.cli._viewer_weights import span_of, with_weights
 from companion.rewards import Recipe, TermSpec
-from companion.rewards.record import Scores
 from companion.tasks import Task
 from companion.tasks._task import Perturbation, Rank
 
@@ -25,9 +24,13 @@ RESET, KEEP_RECIPE = "back to the recipe's weights", "write a recipe with these 
 DRAW_ALL = "draw all as in training"
 KEEP_THIS, KEEP_LAST = "keep this one, once it ends", "keep the one before"
 """What the buttons are called."""
+DIFFICULTY = "difficulty"
+"""The perturbation that stands above all others, where a task has it."""
 SPEEDS = (0.25, 4.0)
-PLOT_HEIGHT = 170
-"""Pixels."""
+PLOT_HEIGHT, PLOT_POINTS = 220, 600
+"""Pixels, and the most points of a curve."""
+PLOT_EVERY = 4
+"""Refreshes: the curves are many numbers."""
 POSITIONS = 200
 """Of a slider for a perturbation that is no whole number."""
 LARGEST_SEED = 2**31 - 1
@@ -74,14 +77,17 @@ class Panel:
         self._pressed: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._buttons = buttons
         self._ranked: Any = None
+        self._refreshes = 0
         self._gui.configure_theme(show_logo=False, show_share_button=False, control_width="large")
         self._gui.main_panel.dock_right()
         self._status = self._gui.add_markdown("")
         self._build_play()
+        self._world = None if play.clips else World(self._gui, play.task, show)
         tabs = self._gui.add_tab_group()
         with tabs.add_tab("Reward"):
             self._build_reward()
-        self._world = None if play.clips else self._build_world(tabs)
+        if self._world is not None:
+            self._build_world(tabs, self._world)
         with tabs.add_tab("Keep"):
             self._build_keep()
 
@@ -139,13 +145,18 @@ class Panel:
             self._driver.tell(self._show.wish.driver)
         if self._world is not None:
             self._world.tell(stage.perturbations)
+        if self._driver.handle.options != self._play.choices:
+            self._driver.handle.options = self._play.choices
         self._status.content = status(self._show, stage)
         now, before = stage.paid(recipe), stage.paid(self._play.recipe)
         self._bars.content = _viewer_html.bars(
             now.names, now.weighted.sum(axis=0, dtype=np.float64), before.weighted.sum(axis=0, dtype=np.float64)
         )
-        seconds = np.arange(len(now.total) + 1, dtype=np.float64) * self._play.task.control_period_s
-        self._plot.data = (seconds, _sums(before), _sums(now))
+        if self._limits is not None:
+            self._limits.content = _viewer_html.limits(self._play.recipe.constraints, stage.costs())
+        self._refreshes += 1
+        if self._refreshes % PLOT_EVERY == 1:
+            self._plot.data = minute(stage, recipe)
         self._refresh_ranking(recipe)
 
     def _refresh_ranking(self, recipe: Recipe) -> None:
@@ -171,29 +182,31 @@ class Panel:
     def _build_seed(self, seed: int) -> _Polled:
         return _Polled(self._gui.add_number("next seed", seed, min=0, max=LARGEST_SEED, step=1), seed)
 
-    def _build_world(self, tabs: Any) -> "World":
+    def _build_world(self, tabs: Any, world: "World") -> None:
         with tabs.add_tab("World"):
             self._gui.add_markdown("For the next episode. A slider that was moved is fixed; the others are drawn.")
-            world = World(self._gui, self._play.task, self._show)
+            world.add_others()
             self._button(DRAW_ALL)
-        return world
 
     def _build_reward(self) -> None:
         from viser import uplot
 
         gui = self._gui
         self._bars = gui.add_html("")
+        self._limits = gui.add_html("") if self._play.recipe.constraints else None
         self._weights = {term.name: self._weight_slider(term) for term in self._play.recipe.terms}
         self._button(RESET)
+        terms = [term.name for term in self._play.recipe.terms]
         self._plot = gui.add_uplot(
-            data=(np.zeros(1), np.zeros(1), np.zeros(1)),
+            data=tuple(np.zeros(1) for _ in range(len(terms) + 3)),
             series=(
-                uplot.Series(label="s"),
-                uplot.Series(label="recipe", stroke="#888888", width=1, dash=(6, 4)),
-                uplot.Series(label="these weights", stroke="#2f6fb0", width=2),
+                uplot.Series(label="s ago"),
+                uplot.Series(label="total by the recipe", stroke="#888888", width=1, dash=(6, 4)),
+                uplot.Series(label="total", stroke="#2f6fb0", width=3),
+                *(uplot.Series(label=name, stroke=_colour(row), width=1) for row, name in enumerate(terms)),
             ),
-            scales={"x": uplot.Scale(time=False)},
-            title="total so far",
+            scales={"x": uplot.Scale(time=False, range=(-MINUTE_S, 0.0))},
+            title="paid in the episode, over the last minute",
             height=PLOT_HEIGHT,
         )
         self._swaps = gui.add_html("")
@@ -215,20 +228,45 @@ class Panel:
         self._gui.add_button(name).on_click(lambda _: self._pressed.put(self._buttons[name]))
 
 
-def _sums(scores: Scores) -> NDArray[np.float64]:
-    """What was paid up to each decision, from 0 at the start."""
-    return np.concatenate((np.zeros(1), np.cumsum(scores.total, dtype=np.float64)))
+def minute(stage: Stage, recipe: Recipe) -> tuple[NDArray[np.float64], ...]:
+    """Curves over the last minute of what the episode of each moment had been paid by then.
+
+    In order: seconds, now being 0; the total by the stage's own recipe; the total by this one; each of its terms.
+    """
+    before, now = stage.paid_lately(stage.play.recipe), stage.paid_lately(recipe)
+    rows = _thinned(len(now.total))
+    seconds = (rows - len(now.total) + 1) * stage.play.task.control_period_s
+    columns = before.weighted.sum(axis=1)[rows], now.weighted.sum(axis=1)[rows], *now.weighted[rows].T
+    return tuple(np.asarray(column, np.float64) for column in (seconds, *columns))
+
+
+def _thinned(count: int) -> NDArray[np.int64]:
+    """Which of so many rows are drawn: the last one, and those at even distances before it."""
+    step = max(1, -(-count // PLOT_POINTS))
+    return np.arange(count - 1, -1, -step)[::-1]
+
+
+def _colour(row: int) -> str:
+    """Hues far apart for terms that stand beside each other."""
+    return f"hsl({137.5 * (row + 1) % 360:.0f} 60% 45%)"
 
 
 class World:
-    """A slider per perturbation. It shows the value of the episode on screen until somebody moves it."""
+    """A slider per perturbation. It shows the value of the episode on screen until somebody moves it.
+
+    That of `difficulty`, where a task has it, is there at once; the others come with `add_others`.
+    """
 
     def __init__(self, gui: Any, task: Task, show: Show) -> None:
+        self._gui, self._task = gui, task
         self._fixed = dict(show.wish.fixed)
-        values = show.stages[0].perturbations
-        self._sliders = {entry.name: _world_slider(gui, entry, values[entry.name]) for entry in task.perturbations}
-        for name in self._fixed:
-            self._mark(name)
+        self._values = show.stages[0].perturbations
+        self._sliders: dict[str, _Polled] = {}
+        self._add(*(entry for entry in task.perturbations if entry.name == DIFFICULTY))
+
+    def add_others(self) -> None:
+        """Add the sliders that are not there yet."""
+        self._add(*(entry for entry in self._task.perturbations if entry.name != DIFFICULTY))
 
     def fixed(self) -> dict[str, float]:
         """What was moved, and what was fixed before."""
@@ -249,6 +287,12 @@ class World:
         for name, slider in self._sliders.items():
             if name not in self._fixed and not slider.differs:
                 slider.tell(_short(values[name]))
+
+    def _add(self, *entries: Perturbation) -> None:
+        for entry in entries:
+            self._sliders[entry.name] = _world_slider(self._gui, entry, self._values[entry.name])
+            if entry.name in self._fixed:
+                self._mark(entry.name)
 
     def _mark(self, name: str) -> None:
         self._sliders[name].handle.label = f"{name} (fixed)" if name in self._fixed else name
@@ -273,7 +317,15 @@ def status(show: Show, stage: Stage) -> str:
     now = f"**{stage.play.task.name}**, {what}: {stage.seconds:.1f} s"
     if stage.is_over and show.finished:
         now += f", **{show.finished[-1].outcome}**"
+    if told := _told(stage):
+        now += f"\n\n{told}"
     if not show.finished:
         return now
     good, of = sum(done.succeeded for done in show.finished), len(show.finished)
     return f"{now}\n\n{good} of the last {of} episodes succeeded" if of > 1 else f"{now}\n\n1 episode so far"
+
+
+def _told(stage: Stage) -> str:
+    """What the driver has to say of itself, as which checkpoint it is."""
+    tell = getattr(stage.play.drivers.get(stage.start.driver), "told", None)
+    return tell() if tell else ""

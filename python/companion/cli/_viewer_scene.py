@@ -4,11 +4,16 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from companion import robots
 from companion.cli._viewer_stage import Stage, Start
+from companion.menu import pick
+from companion.signals import Signals
 from companion.simulator.scene_geometry import Surface, body_poses, middle_and_radius, surfaces_of
+from companion.tasks import Task
 
 if TYPE_CHECKING:
     import viser
@@ -19,6 +24,12 @@ FROM = (0.4, -1.8, 1.7)
 OPAQUE = 0.999
 ENVIRONMENT = 0.6
 """Of the light from all sides."""
+SCANNER = "lidar"
+"""The site of a model that its beams come from."""
+RAY_COLOUR, RAY_M = (222, 60, 60), 0.006
+"""Of a scanner's beams: colour, and thickness."""
+MET_SHARE = 0.99
+"""Of a scanner's reach: what comes from nearer has met something."""
 
 
 @dataclass
@@ -46,6 +57,7 @@ class Drawing:
         self._scene, self._name = server.scene, name
         self._bodies: dict[int, _Body] = {}
         self._drawn: Start | None = None
+        self._rays: Any = None
         self._scene.add_frame(f"/{name}", show_axes=False, position=(*offset, 0.0))
 
     def draw(self, stage: Stage) -> None:
@@ -57,6 +69,23 @@ class Drawing:
             self._rebuild(surfaces_of(model))
         for row, body in self._bodies.items():
             _move(body, position[row], quaternion[row])
+        self._draw_rays(stage, model, data)
+
+    def _draw_rays(self, stage: Stage, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        """The last scan, carried along by the scanner; beams end in the air where people have walked on since."""
+        site = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SITE, SCANNER)
+        points = rays(stage.signals, _reach_m(stage.play.task)) if site >= 0 else None
+        if points is None:
+            return
+        if self._rays is None:
+            name = f"/{self._name}/{SCANNER}"
+            self._scanner = _Body(self._scene.add_frame(name, show_axes=False), np.zeros(3), np.zeros(4))
+            self._rays = self._scene.add_line_segments(f"{name}/rays", points, RAY_COLOUR, thickness=RAY_M)
+        elif not np.array_equal(self._rays.points, points):
+            self._rays.points = points
+        turn = np.zeros(4)
+        mujoco.mju_mat2Quat(turn, data.site_xmat[site])
+        _move(self._scanner, np.array(data.site_xpos[site]), turn)
 
     def _rebuild(self, surfaces: list[Surface]) -> None:
         by_body: dict[int, list[Surface]] = {}
@@ -89,6 +118,22 @@ class Drawing:
         ]
 
 
+def rays(signals: Signals, reach_m: float) -> NDArray[np.float32] | None:
+    """A scanner's beams in its own frame, from it to what they met `[beams, 2, 3]`, m; None where there is no scan.
+
+    A beam goes through the middle of its sector. One that met nothing within the scanner's reach has no length.
+    """
+    found = signals.get("lidar_range")
+    if found is None and "lidar_nearness" in signals:
+        found = 1.0 / signals["lidar_nearness"]
+    if found is None:
+        return None
+    length = np.where(found[0] < MET_SHARE * reach_m, found[0], 0.0)
+    angle = 2 * np.pi * np.arange(len(length)) / len(length)
+    ends = np.stack((length * np.cos(angle), length * np.sin(angle), np.zeros(len(length))), axis=1)
+    return np.stack((np.zeros_like(ends), ends), axis=1).astype(np.float32)
+
+
 def offsets(stages: int, side_m: float) -> list[tuple[float, float]]:
     """Places for so many stages of this side on a square grid about the origin."""
     columns = math.ceil(math.sqrt(stages))
@@ -112,6 +157,10 @@ def aim(server: "viser.ViserServer", stage: Stage, spread_m: float) -> None:
     camera.fov = FIELD_OF_VIEW_RAD
     camera.position = middle + (radius + 1.3 * spread_m) * np.array(FROM)
     camera.look_at = middle
+
+
+def _reach_m(task: Task) -> float:
+    return getattr(pick(robots, task.robot, "robot").ROBOT, "lidar_max_m", math.inf)
 
 
 def _move(body: _Body, position: NDArray[np.float64], quaternion: NDArray[np.float64]) -> None:

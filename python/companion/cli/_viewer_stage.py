@@ -1,6 +1,7 @@
 """One copy of a task on a stage: it plays episode after episode, each begun with a seed of its own."""
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -19,6 +20,8 @@ from companion.worlds.embedded import taken
 
 PAUSE_S = 1.0
 """Between two episodes, so that one sees how the first one ended."""
+MINUTE_S = 60.0
+"""Of simulated time, that is remembered for curves."""
 
 MakeController = Callable[[], Controller]
 
@@ -30,8 +33,8 @@ class Play:
     task: Task
     recipe: Recipe
     discount: float
-    drivers: Mapping[str, MakeController] = field(default_factory=dict)
-    """Who may drive, by name, the usual one first. Each is made anew for every episode."""
+    drivers: dict[str, MakeController] = field(default_factory=dict)
+    """Who may drive, by name, the usual one first; more may come. Each is made anew for every episode."""
     clips: Mapping[str, Record] = field(default_factory=dict)
     """In place of drivers: recorded episodes to show again, by name, poses included."""
 
@@ -179,6 +182,7 @@ class Stage:
         self.rested = 0
         """Decisions that its stage has stood still since it was over."""
         self._finished: list[Record] = []
+        self._minute: deque[NDArray[np.float64]] = deque(maxlen=round(MINUTE_S / task.control_period_s))
         self._source: Source = Clip(play) if play.clips else Live(play, start)
         self._scene = PosedScene(task)
         self._recorder = Recorder(self._source.signals, 1, 1, self._finished.append, lot_rows=1)
@@ -189,6 +193,16 @@ class Stage:
     def seconds(self) -> float:
         """Time since the episode began, in the simulated world."""
         return len(self._raw) * self.play.task.control_period_s
+
+    @property
+    def signals(self) -> Signals:
+        """Of its latest decision `[1, size]`, poses included; of an episode that is over, how it ended."""
+        return self._signals
+
+    @property
+    def model(self) -> Any:
+        """The MuJoCo model that is shown."""
+        return self._scene.show(self._signals)[0]
 
     @property
     def perturbations(self) -> dict[str, float]:
@@ -202,6 +216,8 @@ class Stage:
         self._recorder.start(self._signals)
         self._engine.start(self._signals, np.ones(1, np.bool_))
         self._raw: list[NDArray[np.float32]] = []
+        self._sum = np.zeros(len(self.play.recipe.terms))
+        self._cost = np.zeros(len(self.play.recipe.constraints))
         self.start, self.is_over, self.rested = start, False, 0
 
     def step(self) -> Finished | None:
@@ -210,16 +226,28 @@ class Stage:
         self._signals = decision.signals
         rewards = self._engine.step(decision.signals, decision.terminated)
         self._raw.append(rewards.raw[0])
+        self._sum = self._sum + rewards.raw[0]
+        self._minute.append(self._sum)
+        self._cost = self._cost + rewards.cost[0]
         self._recorder.step(replace(decision, reward=rewards.total))
         self.is_over = bool(decision.ended[0])
         return Finished(self.start, self._finished.pop()) if self._finished else None
 
     def paid(self, recipe: Recipe) -> Scores:
         """What the episode has been paid so far by a recipe that differs from the stage's in its weights only."""
-        terms = self.play.recipe.terms
-        raw = np.array(self._raw, np.float32).reshape(-1, len(terms))
-        measured = Scores(tuple(term.name for term in terms), raw.sum(axis=1), raw, raw)
-        return reweighted(measured, recipe, self.play.task)
+        return self._weighted(self._raw, recipe)
+
+    def paid_lately(self, recipe: Recipe) -> Scores:
+        """At each decision of the last minute, what its episode had been paid by then."""
+        return self._weighted(list(self._minute), recipe)
+
+    def costs(self) -> list[float]:
+        """What each constraint of the recipe has cost in the episode so far: its mean over time, or its sum."""
+        decisions, constraints = max(len(self._raw), 1), self.play.recipe.constraints
+        return [
+            float(cost if one.is_counted else cost / decisions)
+            for one, cost in zip(constraints, self._cost, strict=True)
+        ]
 
     def show(self) -> Any:
         """The MuJoCo model and data of its latest decision; the next call changes both."""
@@ -228,6 +256,12 @@ class Stage:
     def close(self) -> None:
         """Stop the physics."""
         self._source.close()
+
+    def _weighted(self, rows: Sequence[NDArray[Any]], recipe: Recipe) -> Scores:
+        terms = self.play.recipe.terms
+        raw = np.array(rows, np.float32).reshape(-1, len(terms))
+        measured = Scores(tuple(term.name for term in terms), raw.sum(axis=1), raw, raw)
+        return reweighted(measured, recipe, self.play.task)
 
 
 class Show:

@@ -8,20 +8,25 @@ from typing import Annotated
 
 import tyro
 
+from companion import tasks
 from companion.cli import _evaluation, _ledgers, _worlds
+from companion.cli._baselines import BASELINE, BaselinePolicy, discount_of
 from companion.cli._cards import check_card_fits
-from companion.cli._evaluation import Request
-from companion.cli._flags import JudgingCopies, Seed, Settings, TestedEpisodes
-from companion.cli._problems import problem_of
+from companion.cli._evaluation import Evaluation, Policy, Request
+from companion.cli._flags import JudgingCopies, Seed, Settings, TestedEpisodes, perturbations
+from companion.cli._problems import Problem, RobotTask, problem_of
 from companion.cli._run_directory import POLICY
+from companion.rewards import load_recipe
 
 
 @dataclass(frozen=True)
 class Arguments:
     """Judge an exported policy in the embedded world, or in the gymnasium environment that it was trained in."""
 
-    model: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]
+    model: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="MODEL", help_behavior_hint="")] = None
     """An exported policy, as exported_models/arm_reach.onnx, or the directory of a finished run."""
+    baseline: Annotated[str | None, tyro.conf.arg(metavar="TASK", help_behavior_hint="")] = None
+    """Judge the task's classical controller, which sees what a policy sees; with MODEL, both side by side."""
     episodes: TestedEpisodes = None
     """Fresh episodes to judge."""
     seed: Seed = _evaluation.SEED
@@ -31,44 +36,109 @@ class Arguments:
     set: Settings = ()
     """Fix a perturbation of the world, in its unit, also beyond its training range; or a setting of a gymnasium
     environment. May be repeated."""
-    record: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    record: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: nowhere)")] = None
     """Where a ledger of the episodes goes, for `companion rewards`; of a robot's task only."""
     json: bool = False
     """Print one JSON object instead of a table."""
 
 
+@dataclass(frozen=True)
+class Contestant:
+    """Who is judged."""
+
+    name: str
+    """What the evaluation calls the model."""
+    policy: Policy
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Who is judged at what."""
+
+    problem: Problem
+    discount: float
+    contestants: tuple[Contestant, ...]
+    """A policy, a baseline, or both in this order."""
+
+
 def run(arguments: Arguments) -> None:
     """Judge and print."""
+    contest = _contest(arguments)
+    if arguments.record is not None and arguments.record.exists() and any(arguments.record.iterdir()):
+        raise ValueError(f"--record {arguments.record}: the folder holds something; choose an empty one")
+    judged = [_judge(arguments, contest, one) for one in contest.contestants]
+    exam, (first, *others) = contest.problem.exam, judged
+    if others:
+        _evaluation.print_both(first, others[0], exam, as_json=arguments.json)
+    elif arguments.json:
+        print(json.dumps(first.to_json(), allow_nan=False))
+    else:
+        _evaluation.print_table(first, exam)
+
+
+def _contest(arguments: Arguments) -> Contest:
+    """Who is judged at what.
+
+    Raises:
+        ValueError: if nobody is, or the two can't be compared.
+    """
+    if arguments.model is not None:
+        return _of_model(arguments, arguments.model)
+    if arguments.baseline is None:
+        raise ValueError("what to judge? name a MODEL, a --baseline TASK, or both")
+    task = tasks.load(arguments.baseline)
+    recipe = load_recipe(task, "full")
+    problem = RobotTask(task, recipe, set=perturbations(task, arguments.set))
+    return Contest(problem, discount_of(recipe), (_baseline(problem),))
+
+
+def _of_model(arguments: Arguments, path: Path) -> Contest:
     from companion.deploy.actor import OnnxActor
 
-    model = arguments.model / POLICY if arguments.model.is_dir() else arguments.model
-    actor = OnnxActor(model)
+    file = path / POLICY if path.is_dir() else path
+    actor = OnnxActor(file)
     problem = problem_of(actor.card, arguments.set)
-    check_card_fits(actor.card, problem.subject, str(model))
-    request = Request(
-        problem.exam, str(model), arguments.episodes or problem.test_episodes, arguments.seed, problem.set
-    )
-    copies = min(arguments.copies or problem.judging_copies, request.episodes)
+    check_card_fits(actor.card, problem.subject, str(file))
     discount = float(actor.card.provenance.config.get("discount", 1.0))
-    world_plan = problem.judging_world(discount, Path(), by_number=False)
+    contestants = [Contestant(str(file), actor)]
+    if arguments.baseline is not None:
+        if arguments.baseline != problem.name or not isinstance(problem, RobotTask):
+            raise ValueError(
+                f"--baseline {arguments.baseline}: {file} is a policy of {problem.name}; compare like with like"
+            )
+        contestants.append(_baseline(problem))
+    return Contest(problem, discount, tuple(contestants))
+
+
+def _baseline(problem: RobotTask) -> Contestant:
+    return Contestant(f"{BASELINE} of {problem.name}", BaselinePolicy(problem.task))
+
+
+def _judge(arguments: Arguments, contest: Contest, one: Contestant) -> Evaluation:
+    problem = contest.problem
+    episodes = arguments.episodes or problem.test_episodes
+    request = Request(problem.exam, one.name, episodes, arguments.seed, problem.set)
+    copies = min(arguments.copies or problem.judging_copies, episodes)
+    plan = problem.judging_world(contest.discount, Path(), by_number=False)
     if arguments.record is not None:
-        world_plan = _recorded(world_plan, arguments.record, copies)
-    with closing(world_plan.make(copies, request.seed)) as world:
-        evaluation, _ = _evaluation.evaluate(actor, world, request)
-    if arguments.json:
-        print(json.dumps(evaluation.to_json(), allow_nan=False))
-    else:
-        _evaluation.print_table(evaluation, problem.exam)
+        plan = _recorded(plan, _folder(arguments.record, contest, one), copies)
+    with closing(plan.make(copies, request.seed)) as world:
+        return _evaluation.evaluate(one.policy, world, request)[0]
+
+
+def _folder(folder: Path, contest: Contest, one: Contestant) -> Path:
+    """Each of two has a ledger of its own."""
+    if len(contest.contestants) == 1:
+        return folder
+    return folder / ("policy" if one is contest.contestants[0] else BASELINE)
 
 
 def _recorded(plan: _worlds.Plan, folder: Path, copies: int) -> _worlds.Plan:
     """The same world with a ledger.
 
     Raises:
-        ValueError: if its signals are not at hand, or the folder holds something.
+        ValueError: if its signals are not at hand.
     """
     if not isinstance(plan, _worlds.WorldPlan):
         raise ValueError("--record is for the robots' tasks; a gymnasium environment has no signals to record")
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"--record {folder}: the folder holds something; choose an empty one")
     return replace(plan, recording=_ledgers.Recording(folder, "evaluation", copies))

@@ -12,15 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from companion import tasks
-from companion.cli._flags import Count, Port, Seed, Settings, perturbations
-from companion.cli._run_directory import POLICY
-from companion.rewards import Recipe, load_recipe
-from companion.rewards.lint import DEFAULT_DISCOUNT
-from companion.tasks import Task
+from companion.cli._flags import Count, Port, Seed, Settings
+from companion.rewards import load_recipe
 
 if TYPE_CHECKING:
-    from companion.cli._viewer_stage import MakeController, Play
-    from companion.deploy.actor import OnnxActor
+    from companion.cli._viewer_stage import Play
 
 MOST_COPIES = 9
 FIRST_CLIPS = 20
@@ -39,7 +35,9 @@ class Arguments:
     model: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="MODEL", help_behavior_hint="")] = None
     """An exported policy, as exported_models/arm_reach.onnx, or the directory of a finished run."""
     task: Annotated[str | None, tyro.conf.arg(metavar="TASK", help_behavior_hint="")] = None
-    """In place of MODEL: watch the probes of a task, or the robot at rest."""
+    """In place of MODEL: watch the baseline and the probes of a task, or the robot at rest."""
+    during: Annotated[Path | None, tyro.conf.arg(metavar="RUN", help_behavior_hint="")] = None
+    """In place of MODEL: watch a training that is under way; each episode is driven by its newest checkpoint."""
     ledger: Annotated[Path | None, tyro.conf.arg(metavar="LEDGER", help_behavior_hint="")] = None
     """In place of MODEL: watch recorded episodes; a ledger, or the directory of a run that has one."""
     episodes: Annotated[tuple[int, ...], tyro.conf.arg(metavar="[N …]", help_behavior_hint="(default: the first)")] = ()
@@ -107,8 +105,12 @@ def _quiet() -> contextlib.AbstractContextManager[Any]:
 
 def _check(arguments: Arguments) -> None:
     """Refuse what can't be meant."""
-    if sum(each is not None for each in (arguments.model, arguments.task, arguments.ledger)) != 1:
-        raise ValueError("name one: a MODEL to watch, a --task to watch its probes, or a --ledger of episodes")
+    given = (arguments.model, arguments.during, arguments.task, arguments.ledger)
+    if sum(each is not None for each in given) != 1:
+        raise ValueError(
+            "name one: a MODEL to watch, a run to look in --during its training, a --task to watch its probes, "
+            "or a --ledger of episodes"
+        )
     if arguments.episodes and arguments.ledger is None:
         raise ValueError("--episodes chooses from a ledger: name it with --ledger")
     if arguments.record is not None and arguments.ledger is not None:
@@ -138,33 +140,21 @@ def _check_port_is_free(host: str, port: int) -> None:
 
 def _plays(arguments: Arguments) -> "tuple[list[Play], Mapping[str, float]]":
     """What is watched on each stage, and which perturbations are fixed."""
+    from companion.cli._plays import Wanted, model_play, task_play
+    from companion.cli._viewer_models import run_play
+
+    wanted = Wanted(arguments.recipe, arguments.set)
     if arguments.model is not None:
-        return _model_plays(arguments, arguments.model)
+        # Each copy has a policy of its own, because a policy may remember what it saw.
+        plays = [model_play(arguments.model, wanted) for _ in range(arguments.copies)]
+        return [play for play, _ in plays], plays[0][1]
+    if arguments.during is not None:
+        play, fixed = run_play(arguments.during, wanted)
+        return [play] * arguments.copies, fixed
     if arguments.ledger is not None:
         return _clip_plays(arguments, arguments.ledger), {}
-    task = tasks.load(arguments.task or "")
-    recipe = load_recipe(task, arguments.recipe or "full")
-    discount = recipe.training.get("ppo", {}).get("discount", DEFAULT_DISCOUNT)
-    return [_play(task, recipe, float(discount), None)] * arguments.copies, perturbations(task, arguments.set)
-
-
-def _model_plays(arguments: Arguments, path: Path) -> "tuple[list[Play], Mapping[str, float]]":
-    from companion.cli._cards import check_card_fits
-    from companion.cli._problems import RobotTask, problem_of
-    from companion.deploy.actor import OnnxActor
-
-    file = path / POLICY if path.is_dir() else path
-    # Each copy has a policy of its own, because a policy may remember what it saw.
-    actors = [OnnxActor(file) for _ in range(arguments.copies)]
-    card = actors[0].card
-    problem = problem_of(card, arguments.set)
-    if not isinstance(problem, RobotTask):
-        raise ValueError(f"{file}: only policies of the robots' tasks can be watched, not of {card.task}")
-    check_card_fits(card, problem.subject, str(file))
-    task = problem.task
-    recipe = problem.recipe if arguments.recipe is None else load_recipe(task, arguments.recipe)
-    discount = float(card.provenance.config.get("discount", DEFAULT_DISCOUNT))
-    return [_play(task, recipe, discount, actor) for actor in actors], problem.set
+    play, fixed = task_play(arguments.task or "", wanted)
+    return [play] * arguments.copies, fixed
 
 
 def _clip_plays(arguments: Arguments, path: Path) -> "list[Play]":
@@ -184,25 +174,5 @@ def _clip_plays(arguments: Arguments, path: Path) -> "list[Play]":
     return [Play(task, recipe, ledger.about.discount, clips=clips)] * min(arguments.copies, len(clips))
 
 
-def _play(task: Task, recipe: Recipe, discount: float, actor: "OnnxActor | None") -> "Play":
-    from companion.cli._viewer_stage import Play
-
-    policy = {} if actor is None else {POLICY_DRIVER: _policy(task, actor)}
-    probes = {probe.name: probe.make_controller for probe in task.probes}
-    return Play(task, recipe, discount, {**policy, **probes, REST: _rest(task)})
-
-
-def _policy(task: Task, actor: "OnnxActor") -> "MakeController":
-    def make() -> Any:
-        actor.reset()
-        return lambda signals: actor.act(task.layout.pack(signals))
-
-    return make
-
-
-def _rest(task: Task) -> "MakeController":
-    return lambda: lambda signals: task.rest_action[None]
-
-
 def _title(arguments: Arguments, play: "Play") -> str:
-    return f"{arguments.model or arguments.ledger or play.task.name}, recipe '{play.recipe.name}'"
+    return f"{arguments.model or arguments.during or arguments.ledger or play.task.name}, recipe '{play.recipe.name}'"
