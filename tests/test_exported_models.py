@@ -7,12 +7,17 @@ import numpy as np
 import pytest
 
 from companion import tasks
-from companion.deploy.actor import OnnxActor
+from companion.deploy.actor import ActorError, OnnxActor
 from companion.rewards.recipe import load_recipe
 from companion.worlds.embedded import EmbeddedWorld
 
 MODELS = Path(__file__).parents[1] / "exported_models"
-ALL_TASKS = pytest.mark.parametrize("name", tasks.names())
+UNTRAINED = ("arm_handover", "arm_rally", "mobile_ball", "mobile_follow")
+"""Tasks that are still to be trained; strict, so that a model that comes takes its task off this list."""
+_NO_MODEL = pytest.mark.xfail(reason="not trained yet", raises=ActorError, strict=True)
+ALL_TASKS = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=_NO_MODEL if name in UNTRAINED else ()) for name in tasks.names()]
+)
 
 
 @ALL_TASKS

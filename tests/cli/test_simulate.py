@@ -22,7 +22,7 @@ def test_flags_become_the_players_own(companion: Companion, monkeypatch: pytest.
 
 
 def test_what_cannot_be_played_is_refused(companion: Companion) -> None:
-    companion("simulate", "arm_raech").assert_refused("no task 'arm_raech'; choose from arm_reach")
+    companion("simulate", "arm_raech").assert_refused("no task 'arm_raech'; choose from", "arm_reach")
     companion("simulate", "arm_reach", "--set", "payload_kg=nan").assert_refused("payload_kg=nan")
     companion("simulate", "arm_reach", "--port", 0).assert_refused("--port")
     companion("simulate", "arm_reach", "--port", 70000).assert_refused("--port")

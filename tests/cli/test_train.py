@@ -209,7 +209,7 @@ def test_resume_starts_a_run_that_is_not_there(tmp_path: Path, companion: Compan
 
 ONE_PLAYER = ["trainer a3c makes a world per worker", "--world unity", "--world embedded", "--trainer from a2c, ddpg"]
 BAD_INPUT = {
-    "unknown task": (("arm_raech",), ["no task 'arm_raech'; choose from arm_reach"]),
+    "unknown task": (("arm_raech",), ["no task 'arm_raech'; choose from", "arm_reach"]),
     "unknown recipe": (("arm_reach", "--recipe", "ful"), ["no recipe 'ful'", "full, sparse"]),
     "missing recipe file": (("arm_reach", "--recipe", "no/such.yaml"), ["no/such.yaml", "No such file"]),
     "unknown trainer": (("arm_reach", "--trainer", "pop"), ["no trainer 'pop'; choose from", "ppo"]),

@@ -387,7 +387,15 @@ def test_a_ledger_without_decisions_is_refused(task: Task) -> None:
 # --- what is shipped, and what is known to be wrong, on behaviour of the real simulators ---
 
 Act = Callable[[dict[str, NDArray[np.float64]]], NDArray[np.float64]]
-COPIES, DECISIONS = 12, {"arm_reach": 260, "mobile_goto": 420}
+COPIES, DECISIONS = 12, {"arm_reach": 260}
+"""Random motions end most episodes early; so many decisions hold some that lasted until the time was up."""
+
+
+KINDS = ("random", "still", "policy")
+
+
+def has_policy(task_name: str) -> bool:
+    return (MODELS / f"{task_name}.onnx").is_file()
 
 
 @cache
@@ -395,13 +403,13 @@ def behaviour(task_name: str, kind: str) -> Record:
     """Some seconds of random motions, held for a while each, or of the exported policy, or nothing but standing."""
     task = tasks.load(task_name)
     if kind == "all":
-        return joined([behaviour(task_name, one) for one in ("random", "still", "policy")])
+        return joined([behaviour(task_name, one) for one in KINDS if one != "policy" or has_policy(task_name)])
     found: list[Record] = []
     recorder = Recorder(task.signals, COPIES, COPIES, found.append)
     simulator, act = Simulator(task, COPIES, seed=1), acting(task, kind)
     signals = simulator.reset(3)
     recorder.start(signals)
-    for _ in range(DECISIONS[task_name]):
+    for _ in range(DECISIONS.get(task_name, task.max_episode_steps + 20)):
         frame = simulator.step(act(signals))
         unpaid = np.zeros(COPIES, np.float32)
         recorder.step(
@@ -432,7 +440,7 @@ def test_lint_is_silent_on_shipped_recipes(task_name: str, name: str) -> None:
     task = tasks.load(task_name)
     shipped = load_recipe(task, name)
     assert loud(lint(shipped, task)) == []
-    for kind in ("random", "still", "policy", "all"):
+    for kind in (*KINDS, "all") if has_policy(task_name) else ("random", "still", "all"):
         assert loud(check(shipped, task, behaviour(task_name, kind))) == [], kind
     probes = {case.name: case.record for case in cases_of(task_name)}
     for kind, record in {**probes, "all probes": joined(list(probes.values()))}.items():

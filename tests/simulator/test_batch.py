@@ -73,7 +73,7 @@ def test_a_saved_state_goes_on_exactly(name: str) -> None:
 @ALL_TASKS
 def test_an_episode_is_truncated_at_its_time_limit_and_starts_anew(name: str) -> None:
     task = tasks.load(name)
-    simulator = Simulator(task, 4, overrides={"people_count": 0} if name == "mobile_goto" else {})
+    simulator = Simulator(task, 4, overrides=calm(name))
     simulator.reset(11)
     still = np.tile(task.rest_action, (4, 1))
     frames = [simulator.step(still) for _ in range(task.max_episode_steps + 1)]
@@ -87,22 +87,27 @@ def test_an_episode_is_truncated_at_its_time_limit_and_starts_anew(name: str) ->
 
 @ALL_TASKS
 def test_an_action_takes_effect_after_its_delay(name: str) -> None:
+    """Until then everything goes as it does for a robot that is asked for nothing."""
     task = tasks.load(name)
     first_motion = []
     for delay in (0, 3):
-        simulator = Simulator(task, 2, overrides={"action_delay_steps": delay, **calm(name)})
-        start = simulator.reset(4)
+        overrides = {"action_delay_steps": delay, **calm(name)}
+        moving, resting = (Simulator(task, 2, overrides=overrides) for _ in range(2))
+        for simulator in (moving, resting):
+            simulator.reset(4)
         moved = []
         for _ in range(6):
-            frame = simulator.step(np.ones((2, len(task.action))))
-            moved.append(abs(frame.signals["distance"] - start["distance"]).max() > 1e-3)
+            there = moving.step(np.ones((2, len(task.action)))).signals["distance"]
+            here = resting.step(np.tile(task.rest_action, (2, 1))).signals["distance"]
+            moved.append(abs(there - here).max() > 1e-3)
         first_motion.append(moved.index(True))
     assert first_motion[1] - first_motion[0] == 3
 
 
 def calm(name: str) -> dict[str, float]:
-    """A world without noise in the robot's motion."""
-    return {"people_count": 0, "wheel_slip_left": 0, "wheel_slip_right": 0} if name == "mobile_goto" else {}
+    """A world without noise in the robot's motion, and in which nobody moves."""
+    still = {"people_count": 0, "people_speed_mps": 0, "wheel_slip_left": 0, "wheel_slip_right": 0}
+    return {entry.name: still[entry.name] for entry in tasks.load(name).perturbations if entry.name in still}
 
 
 @ALL_TASKS

@@ -69,6 +69,46 @@ FOREARM_OFFSET_M = 0.007
 """What is left of it at the forearm after the elbow's offset of 0.131 m."""
 
 
+@dataclass(frozen=True)
+class Kinematics:
+    """Where the arm's parts are in base_link, for a batch of joint positions."""
+
+    origin_m: NDArray[np.float64]
+    """A point on each joint's axis `[copies, 6, 3]`."""
+    axis: NDArray[np.float64]
+    """Each joint's axis, of length 1 `[copies, 6, 3]`."""
+    rotation: NDArray[np.float64]
+    """The tool's axes in base_link, as columns `[copies, 3, 3]`; z points out of the tool."""
+    flange_m: NDArray[np.float64]
+    """The middle of the tool flange `[copies, 3]`."""
+
+    def point_base(self, along_tool_m: float) -> NDArray[np.float64]:
+        """A point on the tool's axis, so far from the flange `[copies, 3]`, m."""
+        return self.flange_m + along_tool_m * self.rotation[:, :, 2]
+
+    def jacobian(self, point_base: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How a point fixed to the tool moves, then how the tool turns, with each joint `[copies, 6, 6]`, m and rad."""
+        moves = np.cross(self.axis, point_base[:, None] - self.origin_m)
+        return np.concatenate((moves, self.axis), axis=2).transpose(0, 2, 1)
+
+
+def kinematics_base(joint_position: NDArray[np.float64]) -> Kinematics:
+    """The arm's parts in base_link for joint positions `[copies, 6]` rad."""
+    r, copies = ROBOT, len(joint_position)
+    turn = np.broadcast_to(np.diag((-1.0, -1.0, 1.0)), (copies, 3, 3))
+    place, origin, axis = np.zeros((copies, 3)), np.empty((copies, 6, 3)), np.empty((copies, 6, 3))
+    cosines, sines = np.cos(joint_position)[..., None], np.sin(joint_position)[..., None]
+    for joint in range(6):
+        origin[:, joint], axis[:, joint] = place, turn[:, :, 2]
+        cos_alpha, sin_alpha = math.cos(r.dh_alpha_rad[joint]), math.sin(r.dh_alpha_rad[joint])
+        x = cosines[:, joint] * turn[:, :, 0] + sines[:, joint] * turn[:, :, 1]
+        y = cosines[:, joint] * turn[:, :, 1] - sines[:, joint] * turn[:, :, 0]
+        place = place + r.dh_a_m[joint] * x + r.dh_d_m[joint] * turn[:, :, 2]
+        z = turn[:, :, 2]
+        turn = np.stack((x, cos_alpha * y + sin_alpha * z, cos_alpha * z - sin_alpha * y), axis=2)
+    return Kinematics(origin, axis, turn, place)
+
+
 def tool_position_base(joint_position: NDArray[np.float64]) -> NDArray[np.float64]:
     """Where the tool's tip is in the frame base_link, `[copies, 3]` m, for joint positions `[copies, 6]` rad.
 
@@ -91,13 +131,14 @@ def tool_position_base(joint_position: NDArray[np.float64]) -> NDArray[np.float6
     return np.stack((-x, -y, z), axis=1)
 
 
-def body_xml() -> str:
+def body_xml(held_xml: str = "") -> str:
     """The arm as nested bodies `base_link`, `link1` … `link6`, joints named as in ROS 2, a site `tool` at the tip.
 
-    Collision geoms see the table and those links that can be reached: contype 1 is the table's, 2 base and shoulder,
-    4 upper arm, 8 forearm.
+    What the tool holds, `held_xml`, stands in the frame of `link6`: z along the tool, 0 at the wrist's last joint, the
+    flange at `dh_d_m[5]`. Collision geoms see the table and those links that can be reached: contype 1 is the table's,
+    2 base and shoulder, 4 upper arm, 8 forearm.
     """
-    chain = ""
+    chain = held_xml
     for index in reversed(range(6)):
         chain = _link_xml(index, chain)
     return f"""

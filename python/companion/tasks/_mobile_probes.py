@@ -16,6 +16,7 @@ Signals = Mapping[str, Floats]
 
 MARGIN_M = 0.07
 """Kept free on both sides of the hull; between any two pieces of furniture there is more."""
+_HALF_WIDTH_M = turtlebot3.ROBOT.radius_m + MARGIN_M
 LOOK_AHEAD_M = 0.9
 """A way that is free so far is free enough."""
 BLOCKED_RAD = 4.0
@@ -46,13 +47,17 @@ class Driver:
     def to_goal(self, signals: Signals) -> Floats:
         """Steer for the free way that leads most nearly to the goal (vector field histogram, Borenstein 1991)."""
         ranges = signals["lidar_range"]
-        angles = _beam_angles(ranges)
-        free = _free_way(ranges, angles)
+        angles = beam_angles(ranges)
+        free = free_way(ranges, angles, _HALF_WIDTH_M)
         wanted = np.minimum(signals["goal_distance"], LOOK_AHEAD_M)
         away = np.abs(wrapped(angles - _goal_bearing(signals)))
         cost = away + HEADING_SHARE * np.abs(angles) + BLOCKED_RAD * (1.0 - np.minimum(free / wanted, 1.0))
         ahead = free[:, [0, 1, -1]].min(axis=1)
         return self._steer(angles[cost.argmin(axis=1)], np.clip(ahead / BRAKING_M, 0.0, 1.0))
+
+    def to_goal_as_observed(self, signals: Signals) -> Floats:
+        """The same of what a policy sees, which is not the ranges but one over each."""
+        return self.to_goal({**signals, "lidar_range": 1 / signals["lidar_nearness"]})
 
     def to_goal_slowly(self, signals: Signals) -> Floats:
         """The same way at part of the speed."""
@@ -67,14 +72,14 @@ class Driver:
     def into_goal_side(self, signals: Signals) -> Floats:
         """Head for the nearest thing on the goal's side."""
         ranges = signals["lidar_range"]
-        angles = _beam_angles(ranges)
+        angles = beam_angles(ranges)
         elsewhere = np.abs(wrapped(angles - _goal_bearing(signals))) > GOAL_SIDE_RAD
         return self._steer(angles[np.where(elsewhere, np.inf, ranges).argmin(axis=1)], 1.0)
 
     def into_nearest(self, signals: Signals) -> Floats:
         """Head for what is touched soonest, the turn towards it counted."""
         ranges = signals["lidar_range"]
-        angles = _beam_angles(ranges)
+        angles = beam_angles(ranges)
         turn_s = np.abs(angles) / self.max_turning_speed_radps
         soonest = ranges / turtlebot3.ROBOT.max_forward_speed_mps + turn_s
         return self._steer(angles[soonest.argmin(axis=1)], 1.0)
@@ -120,17 +125,16 @@ def _goal_bearing(signals: Signals) -> Floats:
     return np.arctan2(sine, cosine)[:, None]
 
 
-def _beam_angles(ranges: Floats) -> Floats:
+def beam_angles(ranges: Floats) -> Floats:
     """Where the beams look, from straight ahead, counter-clockwise `[beams]`, rad."""
     beams = ranges.shape[1]
     return wrapped(2 * np.pi * np.arange(beams) / beams)
 
 
-def _free_way(ranges: Floats, angles: Floats) -> Floats:
-    """How far the robot gets in each beam's direction before it touches what the beams hit `[copies, beams]`, m."""
-    half_width = turtlebot3.ROBOT.radius_m + MARGIN_M
+def free_way(ranges: Floats, angles: Floats, half_width_m: float) -> Floats:
+    """How far a robot gets in each beam's direction before it touches what the beams hit `[copies, beams]`, m."""
     between = angles - angles[:, None]
     along, aside = ranges[:, None] * np.cos(between), ranges[:, None] * np.sin(between)
-    inside = half_width**2 - aside**2
+    inside = half_width_m**2 - aside**2
     reach = np.where((inside > 0) & (along > 0), along - np.sqrt(np.maximum(inside, 0.0)), np.inf)
     return np.maximum(reach.min(axis=2), 0.0)

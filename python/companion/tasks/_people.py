@@ -55,7 +55,7 @@ def place_people(
     people = empty_people(rows, most)
     for index in range(most):
         people.position[:, index] = draw_free_points(rooms, RADIUS_M + 0.05, robot[:, None], (1.0,), random)
-    people.waypoint[:] = _drawn_waypoints(rooms, most, random)
+    people.waypoint[:] = drawn_waypoints(rooms, most, random)
     people.speed[:] = speed[:, None] * random.uniform(0.9, 1.1, (rows, most))
     people.looks[:] = random.random((rows, most)) < yield_share[:, None]
     people.side[:] = np.where(random.random((rows, most)) < 0.5, 1.0, -1.0)
@@ -72,9 +72,10 @@ def walk(
     distance = np.hypot(to_waypoint[..., 0], to_waypoint[..., 1])
     heading = to_waypoint / np.maximum(distance, 1e-9)[..., None]
     _choose_waypoints(people, rooms, distance, random, period_s)
-    wanted = _make_way(people, heading, robot, robot_radius_m)
+    wanted = heading * (people.speed * (people.pause_s <= 0))[..., None]
+    wanted = make_way(people, wanted, robot, robot_radius_m)
     gap, normal = rooms.clearance_and_way_out(people.position)
-    wanted = _slide_along(wanted, gap - RADIUS_M, normal)
+    wanted = slide_along(wanted, gap - RADIUS_M, normal)
     speed = np.hypot(wanted[..., 0], wanted[..., 1])
     wanted *= (people.speed / np.maximum(np.maximum(speed, people.speed), 1e-9))[..., None]
     people.velocity += (wanted - people.velocity) * 0.5
@@ -89,22 +90,21 @@ def _choose_waypoints(
     stuck = (np.hypot(people.velocity[..., 0], people.velocity[..., 1]) < 0.1) & (people.pause_s <= 0)
     chance = random.random(distance.shape)
     fresh = (distance < 0.3) | (stuck & (chance < 0.1))
-    aim = _drawn_waypoints(rooms, distance.shape[1], random)
+    aim = drawn_waypoints(rooms, distance.shape[1], random)
     people.waypoint[:] = np.where(fresh[..., None], aim, people.waypoint)
     rests = chance > 1 - PAUSE_PER_S * period_s
     length = PAUSE_S[0] + (PAUSE_S[1] - PAUSE_S[0]) * random.random(distance.shape)
     people.pause_s[:] = np.where(rests, length, people.pause_s - period_s)
 
 
-def _drawn_waypoints(rooms: Room, people: int, random: np.random.Generator) -> Floats:
+def drawn_waypoints(rooms: Room, people: int, random: np.random.Generator) -> Floats:
     """Anywhere between the walls, `[rooms, people, 2]`; who can't get there soon chooses anew."""
     reach = (rooms.half_size - RADIUS_M - 0.1)[:, None, None]
     return random.uniform(-1, 1, (len(reach), people, 2)) * reach
 
 
-def _make_way(people: People, heading: Floats, robot: Floats, robot_radius_m: float) -> Floats:
-    """The velocity each person would like: on towards the waypoint, round the robot for those who look."""
-    wanted = heading * (people.speed * (people.pause_s <= 0))[..., None]
+def make_way(people: People, wanted: Floats, robot: Floats, robot_radius_m: float) -> Floats:
+    """The velocity each person would like, on as `wanted` `[copies, people, 2]` but round the robot for who looks."""
     away = people.position - robot[:, None]
     distance = np.maximum(np.hypot(away[..., 0], away[..., 1]), 1e-9)
     away /= distance[..., None]
@@ -113,12 +113,12 @@ def _make_way(people: People, heading: Floats, robot: Floats, robot_radius_m: fl
     sideways = np.stack((-away[..., 1], away[..., 0]), axis=2) * (people.side * people.speed)[..., None]
     near = np.clip((NOTICE_M - gap) / (NOTICE_M - KEEP_M), 0.0, 1.0) * people.looks
     too_near = np.clip((KEEP_M - gap) / KEEP_M * 2, 0.0, 1.0) * people.looks
-    wanted += (near * approach)[..., None] * away
+    wanted = wanted + (near * approach)[..., None] * away
     wanted += (near * (approach > 0))[..., None] * sideways
     return wanted + (too_near * people.speed)[..., None] * away
 
 
-def _slide_along(wanted: Floats, gap: Floats, normal: Floats) -> Floats:
+def slide_along(wanted: Floats, gap: Floats, normal: Floats) -> Floats:
     """Nobody walks into furniture: the part of a velocity that leads nearer fades out; who stands in it is led out."""
     into = np.minimum((wanted * normal).sum(axis=2), 0.0)
     fade = np.clip(1 - gap / 0.15, 0.0, 1.0)

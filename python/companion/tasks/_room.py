@@ -120,3 +120,19 @@ def draw_free_points(
         gap = np.minimum(gap, distance - away + clearance_m)
     chosen = np.where(gap >= clearance_m, 1e3 - np.arange(32), gap).argmax(axis=1)
     return candidates[np.arange(count), chosen]
+
+
+def draw_free_points_near(
+    rooms: Room, clearance_m: float, centre: Floats, away_m: tuple[float, float], random: np.random.Generator
+) -> Floats:
+    """A point per room `[k, 2]` with so much clearance at a distance of `away_m`, from to, about `centre` `[k, 2]`.
+
+    Of 32 candidates the first that fits is taken, else the one with most clearance.
+    """
+    count = len(rooms.half_size)
+    angle = random.uniform(-np.pi, np.pi, (count, 32))
+    distance = random.uniform(*away_m, (count, 32))
+    candidates = centre[:, None] + distance[..., None] * np.stack((np.cos(angle), np.sin(angle)), axis=2)
+    gap = rooms.clearance(candidates)
+    chosen = np.where(gap >= clearance_m, 1e3 - np.arange(32), gap).argmax(axis=1)
+    return candidates[np.arange(count), chosen]

@@ -2,27 +2,36 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from companion.robots import ur5e
 from companion.signals import Signal
 from companion.tasks._arm_probes import Reacher, probes
+from companion.tasks._arm_scene import (
+    CONTROL_PERIOD_S,
+    JOINT_STEPS,
+    MAX_JOINT_STEP_RAD,
+    MOMENT_S,
+    PHYSICS_STEP_S,
+    SERVO_PERTURBATIONS,
+    led_command,
+    model_xml,
+    servo_edits,
+)
+from companion.tasks._arm_scene import (
+    MAX_LEAD_RAD as MAX_LEAD_RAD,
+)
+from companion.tasks._controllers import same
 from companion.tasks._scene import Ends, Floats, ModelEdit, Names, Physics, Which
-from companion.tasks._task import ActionEntry, Metric, Perturbation, Task, Way
+from companion.tasks._task import Metric, Perturbation, Task, Way
 
-CONTROL_PERIOD_S = 0.05
-PHYSICS_STEP_S = 0.005
 MAX_EPISODE_S = 5.0
 SUCCESS_RADIUS_M = 0.02
 HOLD_S = 0.5
 CLOSE_M = 0.1
 """The last stretch to the target, which the policy sees magnified."""
-MAX_JOINT_STEP_RAD = 0.06
-"""Largest joint increment per decision, 1.2 rad/s: two fifths of the joints' limit, for an arm beside people."""
-MAX_LEAD_RAD = 0.15
-"""The commanded joint positions run ahead of the measured ones by no more than this."""
-TABLE_HEIGHT_M = 0.72
 START_SPREAD_RAD = (0.5, 0.25, 0.25, 0.3, 0.3, 0.5)
 """An episode starts this near, plus or minus, to the robot's ready position."""
 TARGET_AZIMUTH_RAD = 1.2
@@ -33,10 +42,6 @@ TARGET_HEIGHT_M = (0.08, 0.65)
 SHOULDER_CLEARANCE_M = 0.34
 """Targets nearer to the shoulder than this would fold the arm onto itself."""
 SHOULDER_REACH_M = 0.80
-
-MOMENT_S = 1e-4
-"""The tool's speed is its way in so short a time at the joints' present speeds."""
-_LINKS = tuple(f"link{index}" for index in range(1, 7))
 
 
 @dataclass
@@ -62,51 +67,16 @@ class ArmScene:
 
     def mjcf(self) -> str:
         """The MuJoCo model: gravity is compensated for the links, as the UR controller does, not for the payload."""
-        return f"""
-        <mujoco model="arm_reach">
-          <compiler angle="radian" autolimits="true"/>
-          <option timestep="{PHYSICS_STEP_S}" integrator="implicitfast" iterations="10" ls_iterations="10">
-            <flag island="disable"/>
-          </option>
-          <visual>
-            <global offwidth="1280" offheight="960"/>
-            <headlight ambient="0.35 0.35 0.35" diffuse="0.5 0.5 0.5"/>
-          </visual>
-          <default>
-            <default class="visual"><geom contype="0" conaffinity="0" mass="0" group="1"/></default>
-            <default class="hull"><geom group="0" mass="0"/></default>
-          </default>
-          <asset>
-            <texture name="sky" type="skybox" builtin="gradient" rgb1="0.85 0.9 0.95" rgb2="0.55 0.65 0.75"
-              width="64" height="64"/>
-            <material name="wood" rgba="0.72 0.56 0.40 1" specular="0.2"/>
-          </asset>
-          <worldbody>
-            <light pos="1.5 -1 3" dir="-0.5 0.3 -1" castshadow="true"/>
-            <geom class="visual" name="floor" type="plane" size="3 3 0.1" pos="0 0 {-TABLE_HEIGHT_M}"
-              rgba="0.82 0.80 0.76 1"/>
-            <geom name="table" type="box" size="0.6 0.8 0.02" pos="0.35 0 -0.02" material="wood" contype="1"
-              conaffinity="0"/>
-            <geom class="visual" type="box" size="0.03 0.03 0.34" pos="0.9 0.74 -0.38" rgba="0.5 0.38 0.26 1"/>
-            <geom class="visual" type="box" size="0.03 0.03 0.34" pos="0.9 -0.74 -0.38" rgba="0.5 0.38 0.26 1"/>
-            <geom class="visual" type="box" size="0.03 0.03 0.34" pos="-0.2 0.74 -0.38" rgba="0.5 0.38 0.26 1"/>
-            <geom class="visual" type="box" size="0.03 0.03 0.34" pos="-0.2 -0.74 -0.38" rgba="0.5 0.38 0.26 1"/>
-            <body name="target" mocap="true">
+        return model_xml(
+            "arm_reach",
+            f"""<body name="target" mocap="true">
               <geom class="visual" name="target" type="sphere" size="{SUCCESS_RADIUS_M}" rgba="0.1 0.75 0.3 0.7"/>
-            </body>
-            {ur5e.body_xml()}
-          </worldbody>
-          <actuator>{ur5e.actuator_xml()}</actuator>
-          <sensor>
-            <contact name="contact" data="found" num="1"/>
-            {"".join(f'<actuatorfrc actuator="{name}"/>' for name in ur5e.ROBOT.joint_names)}
-          </sensor>
-        </mujoco>"""
+            </body>""",
+        )
 
     def allocate(self, copies: int, names: Names) -> None:
         """Make the state for so many copies."""
         self._names = names
-        self._limit = np.array(ur5e.ROBOT.joint_limit_rad)
         six, three = (copies, 6), (copies, 3)
         self.state = ArmState(
             np.zeros(six), np.zeros(three), np.zeros(three), np.zeros(copies), np.zeros(copies), np.zeros(copies)
@@ -129,12 +99,11 @@ class ArmScene:
         state.target_noise_m[which] = perturbation["target_noise_m"]
         state.encoder_noise_rad[which] = perturbation["encoder_noise_rad"]
         state.held_s[which] = 0.0
-        return self._edits(count, perturbation)
+        return servo_edits(self._names, count, perturbation)
 
     def drive(self, physics: Physics, action: Floats, random: np.random.Generator) -> None:
         """Move the servos' commands by bounded increments, never far ahead of the arm."""
-        lead = np.clip(self.state.command + TASK.command(action) - physics.position, -MAX_LEAD_RAD, MAX_LEAD_RAD)
-        self.state.command[:] = np.clip(physics.position + lead, -self._limit, self._limit)
+        self.state.command[:] = led_command(self.state.command, TASK.command(action), physics.position)
         physics.control[:] = self.state.command[:, None, :]
 
     def measure(self, which: Which, physics: Physics, random: np.random.Generator) -> dict[str, Floats]:
@@ -193,22 +162,6 @@ class ArmScene:
         turned = np.stack((-yaw * target[:, 1], yaw * target[:, 0], np.zeros(len(yaw))), axis=1)
         return error + turned
 
-    def _edits(self, count: int, perturbation: Mapping[str, Floats]) -> list[ModelEdit]:
-        nominal, joints = self._names.nominal, ur5e.ROBOT.joint_names
-        gain = perturbation["servo_gain_factor"][:, None, None]
-        bias = np.tile(nominal("actuator_biasprm", joints), (count, 1, 1))
-        bias[:, :, 1] *= gain[:, :, 0]
-        bias[:, :, 2] *= perturbation["servo_damping_factor"][:, None]
-        links = nominal("body_mass", _LINKS) * perturbation["link_mass_factor"][:, None]
-        payload = nominal("body_mass", ("payload",)) + perturbation["payload_kg"][:, None]
-        return [
-            ModelEdit("body_mass", _LINKS, links),
-            ModelEdit("body_mass", ("payload",), payload),
-            ModelEdit("dof_frictionloss", joints, np.repeat(perturbation["joint_friction_nm"][:, None], 6, 1)),
-            ModelEdit("actuator_gainprm", joints, nominal("actuator_gainprm", joints) * gain),
-            ModelEdit("actuator_biasprm", joints, bias),
-        ]
-
 
 def draw_targets(count: int, random: np.random.Generator) -> Floats:
     """Targets in base_link, `[count, 3]` m, uniform in the region in front that the constants describe."""
@@ -227,7 +180,6 @@ def draw_targets(count: int, random: np.random.Generator) -> Floats:
     return targets
 
 
-_ARM = ur5e.ROBOT
 TASK = Task(
     name="arm_reach",
     robot="ur5e",
@@ -264,17 +216,11 @@ TASK = Task(
         "tool_to_target_close_base",
         "previous_action",
     ),
-    action=tuple(
-        ActionEntry(f"{name}_step", "rad", -MAX_JOINT_STEP_RAD, MAX_JOINT_STEP_RAD) for name in _ARM.joint_names
-    ),
+    action=JOINT_STEPS,
     perturbations=(
         Perturbation("action_delay_steps", "steps", 0, 0, 2, (0, 10), "Decisions until an action takes effect.", True),
         Perturbation("payload_kg", "kg", 0, 0, 1, (0, 5), "Unknown mass in the tool; its weight is not compensated."),
-        Perturbation("link_mass_factor", "1", 1, 0.9, 1.1, (0.5, 2), "Factor on the links' masses."),
-        Perturbation("joint_friction_nm", "N m", 0, 0, 2, (0, 20), "Dry friction of every joint."),
-        Perturbation("servo_gain_factor", "1", 1, 0.75, 1.5, (0.2, 4), "Factor on the servos' stiffness."),
-        Perturbation("servo_damping_factor", "1", 1, 0.7, 1.5, (0.2, 4), "Factor on the servos' damping."),
-        Perturbation("encoder_noise_rad", "rad", 0, 0, 0.001, (0, 0.05), "Standard deviation of joint position noise."),
+        *SERVO_PERTURBATIONS,
         Perturbation("target_noise_m", "m", 0, 0, 0.005, (0, 0.05), "Standard deviation of the seen target, per step."),
         Perturbation("target_offset_m", "m", 0, 0, 0.005, (0, 0.05), "Camera calibration error, fixed per episode."),
         Perturbation("mount_yaw_rad", "rad", 0, -0.005, 0.005, (-0.1, 0.1), "Base mounted askew about its axis."),
@@ -289,4 +235,5 @@ TASK = Task(
     make_scene=ArmScene,
     way=Way("true_tool_position_base", "target_position_base"),
     probes=probes(Reacher(MAX_JOINT_STEP_RAD)),
+    baseline=partial(same, Reacher(MAX_JOINT_STEP_RAD).to_target),
 )

@@ -3,14 +3,17 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from companion.robots import turtlebot3
 from companion.signals import Signal
+from companion.tasks._controllers import same
 from companion.tasks._lidar import as_scanned, cast, nearest_per_sector
 from companion.tasks._mobile_probes import Driver, probes
-from companion.tasks._people import HEIGHT_M, RADIUS_M, People, empty_people, place_people, walk
+from companion.tasks._mobile_room import SENSORS_XML, Furnished, drive_edits, people_near
+from companion.tasks._people import RADIUS_M, People, empty_people, place_people, walk
 from companion.tasks._room import Room, draw_free_points, draw_rooms, empty_rooms
 from companion.tasks._scene import ALL, Ends, Floats, ModelEdit, Names, Physics, Which, rows_of, write_rows
 from companion.tasks._task import ActionEntry, Metric, Motion, Perturbation, Task, Way
@@ -33,8 +36,8 @@ PEOPLE = 2
 START_CLEARANCE_M = 0.22
 GOAL_CLEARANCE_M = 0.26
 GOAL_AWAY_M = 1.0
-GRAVITY = 9.81
 _BOT = turtlebot3.ROBOT
+_ROOM = Furnished("mobile_goto", PHYSICS_STEP_S, FURNITURE, PEOPLE)
 PERSON_AT_SCANNER_M = math.sqrt(RADIUS_M**2 - (RADIUS_M - _BOT.lidar_position_base_m[2]) ** 2)
 """A person's figure ends in a half ball below; this is its radius where the scanner looks."""
 
@@ -73,45 +76,13 @@ class MobileScene:
 
     def mjcf(self) -> str:
         """The MuJoCo model; walls, furniture, people and the goal are posed bodies, the robot moves in the plane."""
-        return f"""
-        <mujoco model="mobile_goto">
-          <compiler angle="radian" autolimits="true"/>
-          <option timestep="{PHYSICS_STEP_S}" integrator="implicitfast" iterations="10" ls_iterations="10"/>
-          <visual>
-            <global offwidth="1280" offheight="960"/>
-            <headlight ambient="0.4 0.4 0.4" diffuse="0.45 0.45 0.45"/>
-          </visual>
-          <default>
-            <default class="visual"><geom contype="0" conaffinity="0" mass="0" group="1"/></default>
-            <default class="solid"><geom contype="0" conaffinity="1"/></default>
-          </default>
-          <asset>
-            <texture name="sky" type="skybox" builtin="gradient" rgb1="0.9 0.93 0.96" rgb2="0.6 0.68 0.78"
-              width="64" height="64"/>
-            <texture name="floor" type="2d" builtin="checker" rgb1="0.80 0.71 0.58" rgb2="0.77 0.68 0.55"
-              width="256" height="256"/>
-            <material name="floor" texture="floor" texrepeat="6 6" specular="0.1"/>
-          </asset>
-          <worldbody>
-            <light pos="1 -1 4" dir="-0.2 0.2 -1" castshadow="true"/>
-            <geom class="visual" name="floor" type="plane" size="3.5 3.5 0.1" material="floor"/>
-            {"".join(_wall_xml(index) for index in range(4))}
-            {"".join(_furniture_xml(index) for index in range(FURNITURE))}
-            {"".join(_person_xml(index) for index in range(PEOPLE))}
-            <body name="goal" mocap="true">
+        goal = f"""<body name="goal" mocap="true">
               <geom class="visual" type="cylinder" size="{SUCCESS_RADIUS_M} 0.003" pos="0 0 0.004"
                 rgba="0.15 0.75 0.3 0.6"/>
               <geom class="visual" type="cylinder" size="0.008 0.25" pos="0 0 0.25" rgba="0.15 0.75 0.3 1"/>
               <geom class="visual" type="sphere" size="0.035" pos="0 0 0.5" rgba="0.15 0.75 0.3 1"/>
-            </body>
-            {turtlebot3.body_xml()}
-          </worldbody>
-          <actuator>{turtlebot3.actuator_xml()}</actuator>
-          <sensor>
-            <contact name="contact" subtree1="robot" data="found" num="1"/>
-            <actuatorfrc actuator="left_wheel"/><actuatorfrc actuator="right_wheel"/>
-          </sensor>
-        </mujoco>"""
+            </body>"""
+        return _ROOM.mjcf(goal + turtlebot3.body_xml(), turtlebot3.actuator_xml(), SENSORS_XML)
 
     def allocate(self, copies: int, names: Names) -> None:
         """Make the state for so many copies."""
@@ -155,11 +126,14 @@ class MobileScene:
         physics.position[which, :2] = robot
         self.state.distance[which] = np.linalg.norm(goal - robot, axis=1)
         physics.position[which, 2] = random.uniform(-np.pi, np.pi, len(which))
-        self._pose(which, physics, rooms, people, goal)
+        _ROOM.pose_room(self._names, which, physics, rooms)
+        physics.mocap_position[which, :, self._names.mocap["goal"], :2] = goal[:, None]
+        self._pose_people(which, physics, people.position, people)
         self._scan(which, physics, random)
         self.state.scan_before[which] = self.state.scan[which]
         self.state.scan_due_steps[which] = random.integers(1, SCAN_STEPS + 1, len(which))
-        return self._edits(rooms, perturbation)
+        # Each of two tyres carries a little less than half of the weight, the caster the rest.
+        return [*drive_edits(self._names, perturbation, _BOT.motor_stall_force_n, 0.45), *_ROOM.edits(rooms)]
 
     def drive(self, physics: Physics, action: Floats, random: np.random.Generator) -> None:
         """Turn forward and turning speed into wheel speeds, and let the people walk."""
@@ -191,7 +165,7 @@ class MobileScene:
         forward = cos * velocity[:, :1] + sin * velocity[:, 1:2]
         body_velocity = np.concatenate((forward, velocity[:, 2:3]), axis=1)
         gap = rows_of(self.state.room, which).clearance(place[:, None])
-        to_people, closing = self._people_near(which, place, velocity[:, :2])
+        to_people, closing = people_near(state.people, which, place, velocity[:, :2])
         sensor = physics.sensor[which]
         contact = sensor[:, :, 0].max(axis=1, keepdims=True) > 0
         # A touch within a decision may have parted again by its end, by no more than a step's walk.
@@ -244,18 +218,6 @@ class MobileScene:
         state.scan[which] = nearest_per_sector(ranges, BEAMS)
         state.scan_age_s[which] = 0.0
 
-    def _people_near(self, which: Which, place: Floats, velocity: Floats) -> tuple[Floats, Floats]:
-        """From the robot's middle to the nearest person `[k, 1]` m, and how fast robot and person close in `[k, 2]`."""
-        people = self.state.people
-        to_person = people.position[which] - place[:, None]
-        distance = np.hypot(to_person[..., 0], to_person[..., 1])
-        nearest = distance.argmin(axis=1)
-        rows = np.arange(len(place))
-        direction = to_person[rows, nearest] / np.maximum(distance[rows, nearest], 1e-9)[:, None]
-        robot_closing = (velocity * direction).sum(axis=1)
-        person_closing = -(people.velocity[which][rows, nearest] * direction).sum(axis=1)
-        return distance[rows, nearest, None] - RADIUS_M, np.stack((robot_closing, person_closing), axis=1)
-
     def _remember(
         self, which: np.ndarray, goal: Floats, perturbation: Mapping[str, Floats], random: np.random.Generator
     ) -> None:
@@ -271,115 +233,12 @@ class MobileScene:
         state.slip[which, 0] = perturbation["wheel_slip_left"]
         state.slip[which, 1] = perturbation["wheel_slip_right"]
 
-    def _pose(self, which: np.ndarray, physics: Physics, rooms: Room, people: People, goal: Floats) -> None:
-        mocap = self._names.mocap
-        position, turn = physics.mocap_position, physics.mocap_quaternion
-        half = rooms.half_size[:, None]
-        for index, (x, y) in enumerate(_WALL_DIRECTIONS):
-            position[which, :, mocap[f"wall{index}"]] = np.stack((half * x, half * y, 0 * half), axis=2)
-            turn[which, :, mocap[f"wall{index}"]] = _WALL_QUATERNIONS[index]
-        for index in range(FURNITURE):
-            row = mocap[f"furniture{index}"]
-            place = np.concatenate((rooms.centre[:, index], rooms.height[:, index, None] / 2), axis=1)
-            position[which, :, row] = place[:, None]
-            turn[which, :, row, 0] = np.cos(rooms.yaw[:, index, None] / 2)
-            turn[which, :, row, 3] = np.sin(rooms.yaw[:, index, None] / 2)
-        position[which, :, mocap["goal"], :2] = goal[:, None]
-        self._pose_people(which, physics, people.position, people)
-
     def _pose_people(self, which: Which, physics: Physics, before: Floats, people: People) -> None:
-        """Walk evenly from where they were to where they are within the decision."""
-        first = self._names.mocap["person0"]
-        substeps = physics.control.shape[1]
-        share = (np.arange(1, substeps + 1) / substeps)[None, :, None, None]
-        path = before[:, None] + share * (people.position - before)[:, None]
-        physics.mocap_position[which, :, first : first + PEOPLE, :2] = path
-        yaw = np.arctan2(people.velocity[..., 1], people.velocity[..., 0])[:, None] / 2
-        physics.mocap_quaternion[which, :, first : first + PEOPLE, 0] = np.cos(yaw)
-        physics.mocap_quaternion[which, :, first : first + PEOPLE, 3] = np.sin(yaw)
-
-    def _edits(self, rooms: Room, perturbation: Mapping[str, Floats]) -> list[ModelEdit]:
-        nominal, count = self._names.nominal, len(rooms.half_size)
-        mass = nominal("body_mass", ("robot",)) + perturbation["payload_kg"][:, None]
-        gain = perturbation["motor_gain_factor"][:, None, None]
-        # Each of two tyres carries a little less than half of the weight, the caster the rest.
-        traction = np.minimum(_BOT.motor_stall_force_n, 0.45 * GRAVITY * perturbation["floor_friction"][:, None] * mass)
-        limits = np.stack((-traction, traction), axis=2) * np.array((1.0, 1.0, 2.0))[None, :, None]
-        size = np.concatenate((rooms.half, rooms.height[..., None] / 2), axis=2)
-        box = np.concatenate((np.zeros((count, FURNITURE, 3)), size), axis=2)
-        return [
-            ModelEdit("body_mass", ("robot",), mass),
-            ModelEdit("actuator_gainprm", _WHEELS, nominal("actuator_gainprm", _WHEELS) * gain),
-            ModelEdit("actuator_biasprm", _WHEELS, nominal("actuator_biasprm", _WHEELS) * gain),
-            ModelEdit("actuator_forcerange", (*_WHEELS, "side"), limits),
-            ModelEdit("geom_size", _FURNITURE, size),
-            ModelEdit("geom_rbound", _FURNITURE, np.linalg.norm(size, axis=2)),
-            ModelEdit("geom_aabb", _FURNITURE, box),
-        ]
+        heading = np.arctan2(people.velocity[..., 1], people.velocity[..., 0])
+        _ROOM.pose_people(self._names, which, physics, before, (people.position, heading))
 
 
-_WHEELS = ("left_wheel", "right_wheel")
-_FURNITURE = tuple(f"furniture{index}" for index in range(FURNITURE))
-_WALL_DIRECTIONS = ((1, 0), (0, 1), (-1, 0), (0, -1))
-_WALL_COLOURS = ("0.93 0.90 0.84 1", "0.90 0.91 0.90 1", "0.93 0.90 0.84 1", "0.90 0.91 0.90 1")
-_FURNITURE_COLOURS = (
-    "0.55 0.38 0.27 1",
-    "0.36 0.46 0.55 1",
-    "0.62 0.52 0.40 1",
-    "0.45 0.52 0.42 1",
-    "0.50 0.30 0.28 1",
-    "0.70 0.66 0.60 1",
-    "0.33 0.33 0.38 1",
-    "0.66 0.55 0.34 1",
-)
-_CLOTHES_COLOURS = ("0.70 0.35 0.30 1", "0.30 0.45 0.65 1")
-
-
-def _wall_quaternion(x: float, y: float) -> tuple[float, float, float, float]:
-    """Turns a plane's normal (z) to look inwards, that is along (-x, -y), with its own x level."""
-    yaw = math.atan2(-y, -x)
-    half = math.sqrt(0.5)
-    # First about y by 90 degrees, z to x; then about z by the yaw.
-    cos, sin = math.cos(yaw / 2), math.sin(yaw / 2)
-    return (cos * half, -sin * half, cos * half, sin * half)
-
-
-_WALL_QUATERNIONS = np.array([_wall_quaternion(x, y) for x, y in _WALL_DIRECTIONS])
-
-
-def _wall_xml(index: int) -> str:
-    return (
-        f'<body name="wall{index}" mocap="true"><geom class="solid" name="wall{index}" type="plane" size="0.5 2.6 0.1" '
-        f'rgba="{_WALL_COLOURS[index]}"/></body>'
-    )
-
-
-def _furniture_xml(index: int) -> str:
-    return (
-        f'<body name="furniture{index}" mocap="true"><geom class="solid" name="furniture{index}" type="box" '
-        f'size="0.3 0.2 0.3" rgba="{_FURNITURE_COLOURS[index]}"/></body>'
-    )
-
-
-def _person_xml(index: int) -> str:
-    """A person: the upright hull that scanner and robot meet, and the figure that is drawn in its place."""
-    legs = "".join(
-        f'<geom class="visual" type="capsule" fromto="{toe} {side} 0.07 0 {side} 0.78" size="0.07" '
-        f'rgba="0.22 0.24 0.30 1"/>'
-        for toe, side in ((0.09, 0.085), (-0.06, -0.085))
-    )
-    return f"""
-    <body name="person{index}" mocap="true">
-      <geom class="solid" name="person{index}" type="capsule" fromto="0 0 {RADIUS_M} 0 0 {HEIGHT_M - 0.35}"
-        size="{RADIUS_M}" group="3"/>
-      {legs}
-      <geom class="visual" type="ellipsoid" size="0.14 0.2 0.36" pos="0 0 {HEIGHT_M - 0.58}"
-        rgba="{_CLOTHES_COLOURS[index]}"/>
-      <geom class="visual" type="ellipsoid" size="0.095 0.08 0.12" pos="0.01 0 {HEIGHT_M - 0.12}"
-        rgba="0.90 0.74 0.62 1"/>
-    </body>"""
-
-
+_DRIVER = Driver(SUCCESS_RADIUS_M, MAX_TURNING_SPEED_RADPS)
 TASK = Task(
     name="mobile_goto",
     robot="turtlebot3",
@@ -472,5 +331,6 @@ TASK = Task(
         Motion("turn_left", (-1.0, 1.0)),
         Motion("turn_right", (-1.0, -1.0)),
     ),
-    probes=probes(Driver(SUCCESS_RADIUS_M, MAX_TURNING_SPEED_RADPS)),
+    probes=probes(_DRIVER),
+    baseline=partial(same, _DRIVER.to_goal_as_observed),
 )
