@@ -156,6 +156,24 @@ def test_a_person_who_does_not_look_walks_into_a_waiting_robot_and_it_is_told_so
     assert walked_in == contacts, "the robot stood still, so the person was closing in"
 
 
+def test_a_robot_that_drives_into_a_standing_person_is_not_said_to_be_walked_into() -> None:
+    standing = {"people_count": 1, "people_speed_mps": 0, "people_yield_share": 0, "furniture_count": 0}
+    simulator = Simulator(TASK, 40, overrides={**EXACT, **standing})
+    simulator.reset(0)
+    # From touching at once to a whole decision later.
+    simulator._scene.state.people.position[:, 0, 0] = 1.0 + np.linspace(0, 0.022, 40)
+    simulator._scene.state.people.position[:, 0, 1] = 0.0
+    simulator._physics.position[:] = 0.0
+    first, touched, walked_in = np.ones(40, np.bool_), 0, 0
+    for _ in range(40):
+        frame = simulator.step(np.array([[1.0, 0.0]]).repeat(40, 0))
+        touched += frame.signals["contact_person"][first].sum()
+        walked_in += frame.signals["contact_person_walked_in"][first].sum()
+        first &= ~frame.ended
+    assert touched > 30, "but for a goal on the way"
+    assert walked_in == 0
+
+
 def test_people_who_look_make_way_for_a_waiting_robot() -> None:
     touched = {}
     for share in (0.0, 1.0):

@@ -59,6 +59,8 @@ class MobileState:
     """Decisions until the next scan `[copies]`."""
     distance: Floats
     """True distance to the goal at the last decision `[copies]`, m."""
+    forward_mps: Floats
+    """True forward speed at the last decision `[copies]`."""
     goal_error: Floats
     """How far the seen goal is off for the whole episode `[copies, 2]`, m: localisation."""
     lidar_noise: Floats
@@ -97,6 +99,7 @@ class MobileScene:
             scan_age_s=np.zeros(copies),
             scan_due_steps=np.zeros(copies),
             distance=np.zeros(copies),
+            forward_mps=np.zeros(copies),
             goal_error=np.zeros(pairs),
             lidar_noise=np.zeros(copies),
             lidar_dropout=np.zeros(copies),
@@ -125,6 +128,7 @@ class MobileScene:
         self._remember(which, goal, perturbation, random)
         physics.position[which, :2] = robot
         self.state.distance[which] = np.linalg.norm(goal - robot, axis=1)
+        self.state.forward_mps[which] = 0.0
         physics.position[which, 2] = random.uniform(-np.pi, np.pi, len(which))
         _ROOM.pose_room(self._names, which, physics, rooms)
         physics.mocap_position[which, :, self._names.mocap["goal"], :2] = goal[:, None]
@@ -165,7 +169,10 @@ class MobileScene:
         forward = cos * velocity[:, :1] + sin * velocity[:, 1:2]
         body_velocity = np.concatenate((forward, velocity[:, 2:3]), axis=1)
         gap = rows_of(self.state.room, which).clearance(place[:, None])
-        to_people, closing = people_near(state.people, which, place, velocity[:, :2])
+        # A robot that has bumped into somebody stands: what it was up to is its speed of the decision before.
+        before = state.forward_mps[which, None] * np.concatenate((cos, sin), axis=1)
+        to_people, closing = people_near(state.people, which, place, before)
+        state.forward_mps[which] = forward[:, 0]
         sensor = physics.sensor[which]
         contact = sensor[:, :, 0].max(axis=1, keepdims=True) > 0
         # A touch within a decision may have parted again by its end, by no more than a step's walk.
