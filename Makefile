@@ -6,6 +6,7 @@ PYTHON ?=
 TORCH ?= auto
 TASKS ?= arm_reach mobile_goto
 ARGS ?=
+TEST_PROCESSES ?= 2
 BENCHES ?= simulator training wire wire_parity
 
 BOOT := $(or $(PYTHON),python3)
@@ -26,8 +27,8 @@ setup:  ## make .venv and install everything, at the pinned versions
 train: setup  ## train both robots, judge them, export them to exported_models/
 	@set -e; for task in $(TASKS); do $(BIN)/companion train $$task --run-dir runs/$$task $(if $(findstring --force,$(ARGS)),,--resume) --export-dir exported_models $(ARGS); done
 
-test: setup  ## run the tests
-	@$(BIN)/pytest $(ARGS)
+test: setup  ## run the tests, two files at a time (ARGS="-n 0": one after the other)
+	@$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(ARGS)
 
 lint: setup  ## style, types and the arrows between the rooms
 	@$(BIN)/ruff check

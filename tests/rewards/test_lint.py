@@ -440,11 +440,13 @@ def test_lint_is_silent_on_shipped_recipes(task_name: str, name: str) -> None:
     task = tasks.load(task_name)
     shipped = load_recipe(task, name)
     assert loud(lint(shipped, task)) == []
-    for kind in (*KINDS, "all") if has_policy(task_name) else ("random", "still", "all"):
-        assert loud(check(shipped, task, behaviour(task_name, kind))) == [], kind
+    discount = max(discounts_of(shipped.training).values())
+    for kind in (*KINDS, "all") if has_policy(task_name) else ("all",):
+        assert loud(check(shipped, task, behaviour(task_name, kind), discount)) == [], kind
     probes = {case.name: case.record for case in cases_of(task_name)}
-    for kind, record in {**probes, "all probes": joined(list(probes.values()))}.items():
-        assert loud(check(shipped, task, record)) == [], kind
+    # Of a task that nobody has learned yet, what a single way to behave does not show is still taken for a fault.
+    for kind, record in {**(probes if has_policy(task_name) else {}), "all probes": joined([*probes.values()])}.items():
+        assert loud(check(shipped, task, record, discount)) == [], kind
 
 
 KNOWN = {

@@ -57,7 +57,8 @@ def test_the_last_observation_of_an_episode_is_kept_and_the_next_one_is_new(task
         assert not (step.observation[ended] == step.final_observation[ended]).all(axis=1).any()
         assert np.array_equal(np.flatnonzero(ended), step.episodes.copy)
         previous_action = world.task.layout.where("previous_action")
-        assert (step.observation[ended][:, previous_action] == world.task.rest_action).all(), "nothing was asked before"
+        rest_action = world.task.rest_action.astype(np.float32)
+        assert (step.observation[ended][:, previous_action] == rest_action).all(), "nothing was asked before"
         ended_rows += ended.sum()
     assert ended_rows >= 8
 
