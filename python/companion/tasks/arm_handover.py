@@ -125,7 +125,7 @@ class HandoverScene:
         return servo_edits(self._names, count, perturbation)
 
     def drive(self, physics: Physics, action: Floats, random: np.random.Generator) -> None:
-        """Move the servos' commands by bounded increments, and let the person live on."""
+        """Move the object at the asked velocity, by the servos' commands, and let the person live on."""
         state, person = self.state, self.state.person
         earlier = state.command.copy()
         state.command[:] = led_command(earlier, _joint_step(earlier, TASK.command(action)), physics.position)
