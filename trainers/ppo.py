@@ -32,7 +32,7 @@ from trainers.common.returns import generalised_advantages, next_values
 from trainers.common.rollout import Rollout
 from trainers.common.run import Run
 from trainers.common.schedules import Schedule, linearly
-from trainers.common.vec_env import Step, VecEnv
+from trainers.common.vec_env import Advise, Step, VecEnv
 
 ACTIONS: frozenset[ActionKind] = frozenset({"continuous", "discrete", "hybrid"})
 """What it can learn."""
@@ -100,6 +100,10 @@ class Config:
     """Between the layers."""
     initial_std: Annotated[float, Between(0.02, 1.5)] = 0.6
     """Exploration noise of continuous actions at the start, in action units."""
+    teacher_coefficient: NotNegative = 0.0
+    """Weight of the squared distance to what the world's teacher would do, at the start; 0 asks no teacher."""
+    teacher_steps: WholeNumber = 0
+    """Transitions in which that weight falls to 0; 0: all of them."""
     recurrent: bool = False
     """Give actor and critic a memory each: an LSTM behind the hidden layers, emptied where an episode begins."""
     memory_size: Count = 64
@@ -202,6 +206,15 @@ def clipped_value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: f
     return 0.5 * torch.maximum((value - target).square(), (near - target).square()).mean()
 
 
+def teacher_loss(mean: Tensor, advice: Tensor) -> Tensor:
+    """L_t = ½ mean |μ - a|²: towards what a teacher would do (kickstarting, Schmitt et al. 2018, for Gaussians).
+
+    A mean beyond the bound at which the advice stands does what is advised.
+    """
+    does_it = ((advice >= 1.0) & (mean > 1.0)) | ((advice <= -1.0) & (mean < -1.0))
+    return 0.5 * (mean - advice).masked_fill(does_it, 0.0).square().sum(-1).mean()
+
+
 # The learner
 
 
@@ -217,6 +230,7 @@ class Report:
     clipped: float = 0.0
     last_kl: float = 0.0
     value_estimate: float = 0.0
+    teacher_loss: float = 0.0
 
     def mean(self, name: str) -> float:
         """The average of one figure per gradient step."""
@@ -244,6 +258,7 @@ class Learner:
         self.clip = config.clip
         self.entropy_coefficient = config.entropy_coefficient
         self.beta = config.initial_beta
+        self.teacher = teacher_of(world, self.space) if config.teacher_coefficient else None
         self.steps = 0
         self.updates = 0
         self.forget()
@@ -288,6 +303,12 @@ class Learner:
         self.updates += 1
         self.steps += new_steps
         return new_steps
+
+    @property
+    def teacher_coefficient(self) -> float:
+        """Weight of the teacher's loss now."""
+        config = self.config
+        return linearly(config.teacher_coefficient, 0.0, self.steps / (config.teacher_steps or config.steps))
 
     def follow_schedules(self) -> None:
         """Set what changes from the first step to the last to this moment's value."""
@@ -344,6 +365,20 @@ class Learner:
         """End the second thread."""
         if self._beside is not None:
             self._beside.shutdown()
+
+
+def teacher_of(world: VecEnv, space: ActionSpace) -> Advise:
+    """What says what a teacher would do.
+
+    Raises:
+        ValueError: if nobody teaches in that world, or actions are not continuous.
+    """
+    if space.branches:
+        raise ValueError(f"teacher_coefficient: a teacher gives continuous actions, and these are {space}")
+    advise = getattr(world, "advise", None)
+    if advise is None:
+        raise ValueError("teacher_coefficient: this world has no teacher; a robot's task in the embedded world has one")
+    return advise
 
 
 def networks(observations: int, space: ActionSpace, config: Config) -> tuple[Policy | RecurrentPolicy, Critic]:
@@ -414,7 +449,15 @@ def advantages(rollout: Rollout, learner: Learner) -> Batch:
         "value": critic.returns(judgement.value[:-1].unsqueeze(-1)).squeeze(-1),
         "target": critic.returns(returns.unsqueeze(-1)).squeeze(-1),
     }
+    if learner.teacher is not None and learner.teacher_coefficient > 0.0:
+        columns["advice"] = advised(learner.teacher, rollout.observation[:-1])
     return _batch(rollout, learner, columns, judgement)
+
+
+def advised(teacher: Advise, observation: Tensor) -> Tensor:
+    """What a teacher would do about observations `[steps, copies, size]`, `[steps, copies, entries]`."""
+    advice = torch.from_numpy(teacher(observation.flatten(0, 1).cpu().numpy()))
+    return advice.to(observation).unflatten(0, observation.shape[:2])
 
 
 @dataclass(frozen=True)
@@ -480,7 +523,12 @@ def _descend(learner: Learner, part: Batch, report: Report) -> None:
     else:
         policy_loss = kl_penalty(ratio, part.rows(part.advantage), kl, learner.beta)
     entropy = policy.entropy().mean()
-    (policy_loss - learner.entropy_coefficient * entropy).backward()
+    loss = policy_loss - learner.entropy_coefficient * entropy
+    if part.advice is not None:
+        distance = teacher_loss(policy.mean, part.rows(part.advice))
+        loss = loss + learner.teacher_coefficient * distance
+        report.teacher_loss += float(distance.detach())
+    loss.backward()
     losses = float(policy_loss.detach()), float(critic_loss())
     norm = float(nn.utils.clip_grad_norm_(learner.parameters, config.max_grad_norm or math.inf))
     if not all(map(math.isfinite, (*losses, norm))):
@@ -554,6 +602,8 @@ def _batch(rollout: Rollout, learner: Learner, columns: dict[str, Tensor], judge
 def _log(run: Run, learner: Learner, report: Report) -> None:
     config, episodes = learner.config, learner.episodes
     std = {"Policy/Std": float(learner.actor.log_std.detach().exp().mean())} if learner.space.continuous else {}
+    figures = {"Policy/Teacher": learner.teacher_coefficient, "Losses/Teacher Loss": report.mean("teacher_loss")}
+    teacher = figures if learner.teacher is not None else {}
     scalars = {
         **episodes.means(),
         "Policy/Entropy": report.mean("entropy"),
@@ -568,6 +618,7 @@ def _log(run: Run, learner: Learner, report: Report) -> None:
         **std,
         "Losses/Policy Loss": report.mean("policy_loss"),
         "Losses/Value Loss": report.mean("value_loss"),
+        **teacher,
         "Time/Elapsed": run.elapsed_s,
         "Time/Steps per Second": run.progress.speed(learner.steps),
     }

@@ -282,6 +282,56 @@ class Spoiled(PointMass):
         return step
 
 
+# A teacher
+
+
+def test_the_teachers_loss_is_half_the_squared_distance_but_for_what_is_cut_off_anyway() -> None:
+    mean = torch.tensor([[0.5, 2.0], [-3.0, 1.5]])
+    advice = torch.tensor([[0.0, 1.0], [1.0, 0.5]])
+    # Of 0.25, 0 (cut to 1, as advised), 16 and 1: half of the sums 0.25 and 17, on average.
+    assert float(ppo.teacher_loss(mean, advice)) == pytest.approx(0.5 * (0.25 + 17.0) / 2)
+
+
+class Taught(Bandit):
+    """Pays by chance; its teacher wants minus half of the observation's first entry."""
+
+    def step(self, action: Floats) -> TinyStep:
+        step = super().step(action)
+        step.reward[:] = self._random.standard_normal(self.num_envs)
+        return step
+
+    def advise(self, observation: Floats) -> Floats:
+        return -0.5 * observation[:, :1]
+
+
+def test_where_rewards_say_nothing_the_policy_does_what_its_teacher_would(tmp_path: Path) -> None:
+    with Run(tmp_path, quiet=True) as run:
+        actor = train(Taught, Config(**SMALL, steps=16_000, teacher_coefficient=10.0, teacher_steps=10**9), run)
+    observation = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (500, 2)).astype(np.float32))
+    with torch.no_grad():
+        assert (actor(observation)[:, 0] + 0.5 * observation[:, 0]).abs().mean() < 0.1
+
+
+def test_the_teacher_falls_silent_and_rewards_decide(tmp_path: Path) -> None:
+    class Misled(Bandit):
+        def advise(self, observation: Floats) -> Floats:
+            return -0.5 * observation[:, :1]
+
+    with Run(tmp_path, quiet=True) as run:
+        actor = train(Misled, Config(**SMALL, steps=24_000, teacher_coefficient=1.0, teacher_steps=4 * 512), run)
+    told = [line["Policy/Teacher"] for line in _metrics(tmp_path)]
+    assert told[:5] == pytest.approx([0.75, 0.5, 0.25, 0.0, 0.0])
+    observation = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (500, 2)).astype(np.float32))
+    with torch.no_grad():
+        assert (actor(observation)[:, 0] - 0.8 * observation[:, 0]).abs().mean() < 0.1
+
+
+@pytest.mark.parametrize(("world", "reason"), [(Bandit, "this world has no teacher"), (MaskedBandit, "continuous")])
+def test_where_nobody_teaches_a_teacher_is_refused(world: Any, reason: str, tmp_path: Path) -> None:
+    with Run(tmp_path, quiet=True) as run, pytest.raises(ValueError, match=f"teacher_coefficient: .*{reason}"):
+        train(world, Config(**SMALL, teacher_coefficient=1.0), run)
+
+
 def test_a_reward_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
     message = r"update 1, after 0 steps: the world gave a reward that is no finite number \(copies \[3\]\)"
     with Run(tmp_path, quiet=True) as run, pytest.raises(FloatingPointError, match=message):

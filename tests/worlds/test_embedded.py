@@ -47,6 +47,19 @@ def test_the_terms_of_an_episode_add_up_to_its_reward(task_name: str, recipe_nam
 
 
 @ALL_TASKS
+def test_its_teacher_does_what_the_classical_controller_does_of_what_is_observed(task_name: str) -> None:
+    world = make(task_name)
+    observation = world.reset(3)
+    for _ in range(20):
+        advice = world.advise(observation)
+        baseline = world.task.baseline
+        assert baseline is not None
+        np.testing.assert_allclose(advice, baseline()(world.simulator.signals), atol=1e-3)
+        observation = world.step(advice).observation
+    world.close()
+
+
+@ALL_TASKS
 def test_the_last_observation_of_an_episode_is_kept_and_the_next_one_is_new(task_name: str) -> None:
     world = make(task_name)
     world.reset(2)

@@ -44,6 +44,8 @@ class Batch:
     """Of the policy that acted, `[continuous entries]`."""
     value_estimate: float
     """Mean value, in reward units."""
+    advice: Tensor | None = None
+    """What a teacher would do; None where none was asked."""
 
     def of(self, chosen: Tensor) -> "Batch":
         """Some of the sequences."""
@@ -84,7 +86,7 @@ class Batch:
 
 _COLUMNS = (
     *("features", "begins", "active", "mask", "action", "outputs"),
-    *("log_prob", "advantage", "value", "target"),
+    *("log_prob", "advantage", "value", "target", "advice"),
 )
 
 

@@ -1,10 +1,14 @@
 """What a trainer asks of a world. Worlds satisfy it by shape and never import it."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+Advise: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""What a teacher would do: from observations `[rows, observation_size]` to continuous actions `[rows, action_size]` in
+[-1, 1]. A world that has a teacher has it as a method `advise`; the others have none."""
 
 
 class Episodes(Protocol):
