@@ -104,6 +104,8 @@ class Config:
     """Weight of the squared distance to what the world's teacher would do, at the start; 0 asks no teacher."""
     teacher_steps: WholeNumber = 0
     """Transitions in which that weight falls to 0; 0: all of them."""
+    teacher_interval: Count = 1
+    """Decisions from one that the teacher is asked about to the next, in every copy; more is faster."""
     recurrent: bool = False
     """Give actor and critic a memory each: an LSTM behind the hidden layers, emptied where an episode begins."""
     memory_size: Count = 64
@@ -209,10 +211,12 @@ def clipped_value_loss(value: Tensor, old_value: Tensor, target: Tensor, clip: f
 def teacher_loss(mean: Tensor, advice: Tensor) -> Tensor:
     """L_t = ½ mean |μ - a|²: towards what a teacher would do (kickstarting, Schmitt et al. 2018, for Gaussians).
 
-    A mean beyond the bound at which the advice stands does what is advised.
+    A mean beyond the bound at which the advice stands does what is advised. Rows of NaN hold no advice and don't count.
     """
+    asked = ~advice[:, 0].isnan()
+    mean, advice = mean[asked], advice[asked]
     does_it = ((advice >= 1.0) & (mean > 1.0)) | ((advice <= -1.0) & (mean < -1.0))
-    return 0.5 * (mean - advice).masked_fill(does_it, 0.0).square().sum(-1).mean()
+    return 0.5 * (mean - advice).masked_fill(does_it, 0.0).square().sum() / max(len(mean), 1)
 
 
 # The learner
@@ -450,14 +454,21 @@ def advantages(rollout: Rollout, learner: Learner) -> Batch:
         "target": critic.returns(returns.unsqueeze(-1)).squeeze(-1),
     }
     if learner.teacher is not None and learner.teacher_coefficient > 0.0:
-        columns["advice"] = advised(learner.teacher, rollout.observation[:-1])
+        columns["advice"] = advised(learner.teacher, rollout.observation[:-1], config.teacher_interval)
     return _batch(rollout, learner, columns, judgement)
 
 
-def advised(teacher: Advise, observation: Tensor) -> Tensor:
-    """What a teacher would do about observations `[steps, copies, size]`, `[steps, copies, entries]`."""
-    advice = torch.from_numpy(teacher(observation.flatten(0, 1).cpu().numpy()))
-    return advice.to(observation).unflatten(0, observation.shape[:2])
+def advised(teacher: Advise, observation: Tensor, interval: int) -> Tensor:
+    """What a teacher would do about observations `[steps, copies, size]`, `[steps, copies, entries]`.
+
+    Only every so many steps one is asked about; the other rows are NaN.
+    """
+    steps, copies = observation.shape[:2]
+    asked = observation[::interval]
+    answers = torch.from_numpy(teacher(asked.flatten(0, 1).cpu().numpy())).to(observation)
+    advice = observation.new_full((steps, copies, answers.shape[-1]), math.nan)
+    advice[::interval] = answers.unflatten(0, asked.shape[:2])
+    return advice
 
 
 @dataclass(frozen=True)

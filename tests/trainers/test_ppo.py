@@ -286,8 +286,8 @@ class Spoiled(PointMass):
 
 
 def test_the_teachers_loss_is_half_the_squared_distance_but_for_what_is_cut_off_anyway() -> None:
-    mean = torch.tensor([[0.5, 2.0], [-3.0, 1.5]])
-    advice = torch.tensor([[0.0, 1.0], [1.0, 0.5]])
+    mean = torch.tensor([[0.5, 2.0], [-3.0, 1.5], [0.3, 0.3]])
+    advice = torch.tensor([[0.0, 1.0], [1.0, 0.5], [math.nan, math.nan]])  # nobody was asked about the last one
     # Of 0.25, 0 (cut to 1, as advised), 16 and 1: half of the sums 0.25 and 17, on average.
     assert float(ppo.teacher_loss(mean, advice)) == pytest.approx(0.5 * (0.25 + 17.0) / 2)
 
@@ -304,9 +304,13 @@ class Taught(Bandit):
         return -0.5 * observation[:, :1]
 
 
-def test_where_rewards_say_nothing_the_policy_does_what_its_teacher_would(tmp_path: Path) -> None:
+@pytest.mark.parametrize("taught", [{}, {"teacher_interval": 4}])
+def test_where_rewards_say_nothing_the_policy_does_what_its_teacher_would(
+    taught: dict[str, Any], tmp_path: Path
+) -> None:
     with Run(tmp_path, quiet=True) as run:
-        actor = train(Taught, Config(**SMALL, steps=16_000, teacher_coefficient=10.0, teacher_steps=10**9), run)
+        config = Config(**SMALL, steps=16_000, teacher_coefficient=10.0, teacher_steps=10**9, **taught)
+        actor = train(Taught, config, run)
     observation = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (500, 2)).astype(np.float32))
     with torch.no_grad():
         assert (actor(observation)[:, 0] + 0.5 * observation[:, 0]).abs().mean() < 0.1
