@@ -13,6 +13,7 @@ from companion.robots import ur5e
 from companion.simulator.batch import Frame, Simulator
 from companion.tasks import Controller, arm_rally
 from companion.tasks import _rally_player as player
+from companion.tasks._other_side import everywhere
 from companion.tasks._rally_probes import folded
 
 TASK = tasks.load("arm_rally")
@@ -175,7 +176,7 @@ def test_the_player_rolls_what_it_decides_from_where_it_decides() -> None:
         assert sight.shape[1] == len(player.SIGHT)
         return np.tile((0.5, -0.5, 0.2, -1.0), (len(sight), 1))
 
-    scene = arm_rally.RallyScene(decide)
+    scene = arm_rally.RallyScene(everywhere(decide))
     simulator = Simulator(tasks.load("arm_rally"), 2, overrides=NOMINAL)
     simulator._scene = scene
     simulator._allocate(2)

@@ -62,6 +62,10 @@ Settings = Annotated[
     tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE", help_behavior_hint=""), tyro.conf.UseAppendAction
 ]
 
+Opponents = Annotated[
+    tuple[str, ...], tyro.conf.arg(metavar="WHO", help_behavior_hint="(default: scripted)"), tyro.conf.UseAppendAction
+]
+
 
 def perturbations(task: Task, pairs: Sequence[str]) -> dict[str, float]:
     """What `--set KEY=VALUE …` fixes, in each perturbation's unit.

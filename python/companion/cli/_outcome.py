@@ -64,16 +64,23 @@ def export(
     """
     from companion.cli import _export
 
-    golden = _export.golden_vectors(trained.actor, observed, motions=trained.motions, masked=trained.masked)
-    judged = None if evaluation is None else evaluation.to_json()
-    card = make_card(trained.subject, _origin(trained), golden, evaluation=judged, observed=observed)
-    robot = _export.robot_file(trained.actor, network, card, observed)
+    robot = robot_file(trained, network, evaluation, observed)
     folder = trained.directory
     _write(folder / _run_directory.POLICY, robot, evaluation, folder / _run_directory.EVALUATION)
     unity = _export.unity_file(trained.actor, observed, trained.observation_sizes)
     write_whole(folder / _run_directory.UNITY_POLICY, unity)
     if besides is not None:
         _write(besides, robot, evaluation, besides.with_suffix(".json"))
+
+
+def robot_file(trained: Trained, network: bytes, evaluation: Evaluation | None, observed: Observed) -> bytes:
+    """The robots' file: the network with its card inside, checked to act as the policy does."""
+    from companion.cli import _export
+
+    golden = _export.golden_vectors(trained.actor, observed, motions=trained.motions, masked=trained.masked)
+    judged = None if evaluation is None else evaluation.to_json()
+    card = make_card(trained.subject, _origin(trained), golden, evaluation=judged, observed=observed)
+    return _export.robot_file(trained.actor, network, card, observed)
 
 
 def _write(model: Path, content: bytes, evaluation: Evaluation | None, judged: Path) -> None:

@@ -13,6 +13,7 @@ from companion import tasks
 from companion.cli import _behaviors, _run_directory, _settings, _worlds
 from companion.cli._flags import perturbations
 from companion.cli._limits_and_stages import check_recipe, makes_several_worlds
+from companion.cli._opposition import SETTINGS, Opposition, opposition, with_resumed_opponent
 from companion.cli._problems import GYM, GymTask, Problem, RobotTask, file_name, gym_settings, picks_motions
 from companion.cli._run_directory import RunRecord, Wish, check_same, goes_on_there, new_record
 from companion.cli._worlds import WorldKind, check_world
@@ -56,6 +57,7 @@ class Plan:
 
 def with_resumed_task(arguments: "Arguments") -> "Arguments":
     """With the task of the run that is resumed, where none is given."""
+    arguments = with_resumed_opponent(arguments)
     directory = arguments.run_dir
     if arguments.task is not None or directory is None or not arguments.resume:
         return arguments
@@ -104,6 +106,7 @@ def _checked_name(arguments: "Arguments", name: str) -> str:
         check_world(arguments.world, arguments.env, arguments.players, arguments.port)
         return tasks.load(name).name
     given = {"--recipe": arguments.recipe, "--env": arguments.env, "--port": arguments.port}
+    given["--opponent-of"] = arguments.opponent_of
     wrong = [flag for flag, value in given.items() if value is not None]
     wrong += ["--world unity"] if arguments.world == "unity" else []
     wrong += ["--players"] if arguments.players != 1 else []
@@ -122,6 +125,8 @@ def _problem(name: str, arguments: "Arguments", trainer: ModuleType, directory: 
         return problem
     _require_world(trainer, arguments.world)
     task = tasks.load(name)
+    if arguments.opponent_of is not None:
+        return _opposition(task, arguments, trainer, old)
     choice = old.actions if old is not None and arguments.actions == "auto" else arguments.actions
     recipe = _recipe(task, arguments, directory, old)
     fixed = perturbations(task, arguments.set) or (old.set if old else {})
@@ -136,6 +141,16 @@ def _problem(name: str, arguments: "Arguments", trainer: ModuleType, directory: 
         players=arguments.players,
         port=arguments.port,
     )
+
+
+def _opposition(task: Task, arguments: "Arguments", trainer: ModuleType, old: RunRecord | None) -> Opposition:
+    """The other side of the task, against the robot that the flags name."""
+    theirs = ("recipe", "world", "actions", "self_play", "record")
+    _refuse_flags(arguments, theirs, "--opponent-of and the points of the game")
+    if "continuous" not in _learnable(trainer):
+        raise ValueError(f"trainer {_name(trainer)} can't learn continuous actions, which an opponent's are")
+    fixed = perturbations(task, arguments.set) or (old.set if old else {})
+    return opposition(task, arguments.opponent_of or "", fixed)
 
 
 def _learnable(trainer: ModuleType) -> "frozenset[ActionKind]":
@@ -186,6 +201,8 @@ def _config(trainer: ModuleType, arguments: "Arguments", problem: Problem, resum
     elif recipe is not None:
         block: Mapping[str, Any] = recipe.training.get(_name(trainer), {})
         base = _settings.from_mapping(block, f"recipe '{recipe.name}', training: {_name(trainer)}")
+    elif isinstance(problem, Opposition):
+        base = _settings.from_mapping(SETTINGS.get(_name(trainer), {}), "what opponents are trained with")
     else:
         base = _settings.from_mapping({}, "")
     file = [] if arguments.config is None else [_file_settings(arguments.config, problem, _name(trainer))]
@@ -224,7 +241,8 @@ def order_of(arguments: "Arguments") -> _behaviors.Order:
         raise ValueError(
             "what to learn? give a TASK, or a --config of mlagents-learn with its --env (see companion train --help)"
         )
-    _refuse_flags(arguments, ("trainer", "recipe", "set", "actions", "export_dir"), "the file and the player")
+    theirs = ("trainer", "recipe", "set", "actions", "export_dir", "self_play", "self_play_config", "opponent_of")
+    _refuse_flags(arguments, theirs, "the file and the player")
     file = read_trainer_config(given)
     players = _players(file.players, arguments)
     named = arguments.run_dir or file.run.directory

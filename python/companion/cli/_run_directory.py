@@ -6,6 +6,8 @@ recipe.yaml      the recipe as it was; a robot's task only
 metrics.jsonl, checkpoint.pt, events…   written by the trainer
 ledger/      the signals of some copies, for `companion rewards`
 curriculum.json   the stages reached, of a world that can't tell its state
+self_play.yaml, self_play.json   settings of self-play; everybody's rating
+opponents/, opponent/   exported opponents of self-play; the run in which they learn
 alarms.jsonl, alarms/   reasons to look at the reward, and an episode for each
 policy.onnx, policy.unity.onnx, evaluation.json, report.html   written at the end
 """
@@ -27,6 +29,7 @@ from companion.yaml_file import read
 RUN, CONFIG, RECIPE, METRICS = "run.json", "config.yaml", "recipe.yaml", "metrics.jsonl"
 CHECKPOINTS = ("checkpoint.pt", "checkpoint.previous.pt")
 LEDGER = "ledger"
+SELF_PLAY = "self_play.yaml"
 POLICY, UNITY_POLICY, EVALUATION = "policy.onnx", "policy.unity.onnx", "evaluation.json"
 
 
@@ -60,7 +63,7 @@ def holds_a_run(directory: Path) -> bool:
     return (directory / METRICS).exists() and (directory / METRICS).stat().st_size > 0
 
 
-def others_in(directory: Path, ours: Collection[str] = (RUN, CONFIG, RECIPE, METRICS, LEDGER)) -> list[str]:
+def others_in(directory: Path, ours: Collection[str] = (RUN, CONFIG, RECIPE, METRICS, LEDGER, SELF_PLAY)) -> list[str]:
     """What stands in a directory and was not left there by a start that failed."""
     names = [path.name for path in directory.iterdir()] if directory.exists() else []
     return sorted(name for name in names if name not in ours and not name.startswith("."))

@@ -1,15 +1,16 @@
 """The player at the other end of the table: takes a ball that comes within reach, and rolls it again to make it hard.
 
 What a player decides, where to roll from and to, how fast and after how long a wait, is one row of four numbers from
--1 to 1 per ball (`Player`), so that a second policy can take the place of `scripted`.
+-1 to 1 per ball, so that a second policy can take the place of `scripted`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from companion.signals import Signal
 from companion.tasks._scene import Floats, Which, rows_of, write_rows
+from companion.tasks._task import ActionEntry
 
 CATCH_X_M = 1.1
 """A ball that has come so far is at the player's hands."""
@@ -30,11 +31,25 @@ HIGH = np.array((0.2, 0.8, 0.8, 1.2))
 """What -1 and +1 stand for: where the ball is rolled from and aimed at along y, m, beyond the rails by way of them; its
 speed, m/s, half of what the hurried hands of older women have on average (DeGoede et al. 2001, J Gerontol A 56:M584:
 half a metre in 0.335 s); the wait, s."""
-SIGHT = ("ball y", "paddle x", "paddle y", "paddle yaw", "returns in a row", "difficulty")
-"""What a player sees when it decides, m and rad in base_link."""
-
-Player = Callable[[Floats, np.random.Generator], Floats]
-"""From `[k, len(SIGHT)]` to decisions `[k, 4]` from -1 to 1: from where, to where, how fast, how long a wait."""
+SIGHT = (
+    Signal("ball_aside", 1, "m", "The ball's y, where it was caught or lost; 0 for the first one."),
+    Signal("paddle_ahead", 1, "m", "The paddle's x."),
+    Signal("paddle_aside", 1, "m", "The paddle's y."),
+    Signal("paddle_yaw", 1, "rad", "The paddle's yaw."),
+    Signal("returns", 1, "1", "The robot's returns in a row, so far."),
+    Signal("difficulty", 1, "1", "How hard the player may make it."),
+)
+"""What a player sees when it decides, in base_link."""
+DECISION = tuple(
+    ActionEntry(name, unit, float(low), float(high))
+    for name, unit, low, high in zip(
+        ("from_aside", "to_aside", "speed", "wait"), ("m", "m", "m/s", "s"), LOW, HIGH, strict=True
+    )
+)
+SPEED_SPREAD = 0.25
+"""The scripted player's balls are faster or slower than their mean by up to this share."""
+WAIT_S = 0.6
+"""How long it holds a ball, on average."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +83,28 @@ def scripted(sight: Floats, random: np.random.Generator) -> Floats:
     by_rail = np.abs(chance[:, 2]) < _at(TEMPER.rail_share, difficulty)
     aim = np.where(by_rail, np.sign(chance[:, 3]) * 2 * RAIL_Y_M - aim, aim)
     start = _at(TEMPER.from_m, difficulty) * chance[:, 4]
-    speed = _at(TEMPER.speed_mps, difficulty) * (1 + 0.25 * chance[:, 5])
-    wait = 0.6 + _at(TEMPER.wait_spread_s, difficulty) * chance[:, 6]
-    asked = np.stack((start, aim, speed, wait), axis=1)
-    return np.clip(2 * (asked - LOW) / (HIGH - LOW) - 1, -1.0, 1.0)
+    speed = _at(TEMPER.speed_mps, difficulty) * (1 + SPEED_SPREAD * chance[:, 5])
+    wait = WAIT_S + _at(TEMPER.wait_spread_s, difficulty) * chance[:, 6]
+    return _decision(np.stack((start, aim, speed, wait), axis=1))
+
+
+def limited(free: Floats, sight: Floats) -> Floats:
+    """The decisions for a learner's free choices `[k, 4]` from -1 to 1: all of the difficulty's scope, and no more."""
+    low, high = scope(sight[:, 5])
+    return _decision(low + (np.clip(free, -1.0, 1.0) + 1) * (high - low) / 2)
+
+
+def scope(difficulty: Floats) -> tuple[Floats, Floats]:
+    """The least and the most that may be asked at these difficulties `[k, 4]`, in the units of `DECISION`.
+
+    It is what the scripted player does there at the utmost, but that its aims grow straight from its easiest ones to
+    the rails, where it plays none between.
+    """
+    start, aim = _at(TEMPER.from_m, difficulty), _at((TEMPER.aim_spread_m[0], HIGH[1]), difficulty)
+    speed, spread = _at(TEMPER.speed_mps, difficulty), _at(TEMPER.wait_spread_s, difficulty)
+    low = np.stack((-start, -aim, speed * (1 - SPEED_SPREAD), WAIT_S - spread), axis=1)
+    high = np.stack((start, aim, speed * (1 + SPEED_SPREAD), WAIT_S + spread), axis=1)
+    return np.clip(low, LOW, HIGH), np.clip(high, LOW, HIGH)
 
 
 # --- the game ---
@@ -138,6 +171,16 @@ def judge(game: Game, ball: Floats, speed: Floats, struck: Floats, period_s: flo
     return np.flatnonzero((game.returned > 0) | (game.missed > 0))
 
 
+def scores(game: Game, which: np.ndarray, ball: Floats, reach_x_m: float) -> Floats:
+    """What the balls that `judge` has just found to be over were to the player `[k]`: 1 if the robot failed, else -1.
+
+    A ball that never came near enough to be struck is the player's own fault. `ball` `[k, 2]` is where they were, m,
+    and `reach_x_m` how far ahead the paddle gets.
+    """
+    too_short = (game.phase[which] == COMING) & (ball[:, 0] > reach_x_m)
+    return np.where((game.missed[which] > 0) & ~too_short, 1.0, -1.0)
+
+
 def take(game: Game, which: np.ndarray, decision: Floats) -> None:
     """Take balls into the player's hand, to be rolled as decided `[k, 4]`."""
     asked = LOW + (np.clip(decision, -1.0, 1.0) + 1) * (HIGH - LOW) / 2
@@ -155,6 +198,11 @@ def velocity_of_roll(game: Game) -> Floats:
     """The velocity in the plane that each ball gets when it is rolled `[copies, 2]`, m/s."""
     way = np.stack((np.full(len(game.phase), GOAL_X_M - RELEASE_X_M), game.plan[:, 1] - game.plan[:, 0]), axis=1)
     return game.plan[:, 2:] * way / np.linalg.norm(way, axis=1, keepdims=True)
+
+
+def _decision(asked: Floats) -> Floats:
+    """From the units of `DECISION` to numbers from -1 to 1."""
+    return np.clip(2 * (asked - LOW) / (HIGH - LOW) - 1, -1.0, 1.0)
 
 
 def _at(ends: tuple[float, float], difficulty: Floats) -> Floats:

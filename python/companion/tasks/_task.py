@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from companion.signals import Layout, Signal
 
 if TYPE_CHECKING:
+    from companion.tasks._other_side import OtherSide
     from companion.tasks._scene import Scene
 
 
@@ -129,6 +130,8 @@ class Task:
     """With which its recipes are tested; () where there are none."""
     baseline: Callable[[], Controller] | None = None
     """Makes the classical controller that learned policies are compared with; it looks at observed signals only."""
+    other_side: "OtherSide | None" = None
+    """Who plays against the robot and may learn, too; None where nobody does."""
 
     @property
     def behavior_name(self) -> str:

@@ -25,7 +25,8 @@ from companion.tasks._arm_scene import (
     servo_edits,
 )
 from companion.tasks._controllers import same
-from companion.tasks._rally_player import CATCH_X_M, RAIL_Y_M, Game, Player
+from companion.tasks._other_side import OtherSide, Seats, Turn, everywhere
+from companion.tasks._rally_player import CATCH_X_M, RAIL_Y_M, Game
 from companion.tasks._rally_probes import Returner, folded, probes
 from companion.tasks._scene import ALL, Ends, Floats, ModelEdit, Names, Physics, Which
 from companion.tasks._task import ActionEntry, Metric, Perturbation, Task, Way
@@ -75,6 +76,8 @@ _BOUNCY = ("paddle", "left_rail", "right_rail")
 _SENSORS = 1 + 6
 """Column of the first of this scene's contact sensors: ball, ball and paddle, then the person's bodies."""
 _JOINT_LIMIT_RAD = np.array(ur5e.ROBOT.joint_limit_rad)
+SCRIPTED = everywhere(player.scripted)
+"""Who plays against the robot where nobody says otherwise."""
 
 
 @dataclass
@@ -104,9 +107,9 @@ class RallyScene:
 
     state: RallyState
 
-    def __init__(self, decide: Player = player.scripted) -> None:
-        self.decide = decide
-        """The player's decisions; another policy may take its place."""
+    def __init__(self, seats: Seats = SCRIPTED) -> None:
+        self.seats = seats
+        """Who plays against the robot."""
 
     def mjcf(self) -> str:
         """The MuJoCo model. The ball is contype 0 and sees bit 16 only: bed, rails and paddle, no arm and no person."""
@@ -149,13 +152,19 @@ class RallyScene:
         physics.control[which] = joints[:, None, :]
         state.difficulty[which] = perturbation["difficulty"]
         state.encoder_noise_rad[which] = perturbation["encoder_noise_rad"]
-        player.begin(state.game, which, self.decide(self._sight(which, physics), random))
+        state.game.returns[which] = 0.0
+        turn = Turn(which, self._sight(which, physics), np.zeros(count), begins=True)
+        player.begin(state.game, which, self.seats(turn, random))
         ball = player.release_point(state.game)[which]
         physics.position[which, _BALL] = np.concatenate((ball, np.full((count, 1), BALL_RADIUS_M)), axis=1)
         physics.position[which, 9] = 1.0
         self._seat(which, physics, ball, random)
         tracker.begin(state.tracks, which, ball[:, None], perturbation, random)
         return self._edits(count, perturbation)
+
+    def answer(self, which: np.ndarray, decision: Floats) -> None:
+        """Let the player roll these balls as decided `[k, 4]`, in place of what it decided when it took them."""
+        player.take(self.state.game, which, decision)
 
     def drive(self, physics: Physics, action: Floats, random: np.random.Generator) -> None:
         """Let the game go on, move the paddle as asked, and the player's hand with the ball."""
@@ -164,7 +173,8 @@ class RallyScene:
         speed = np.linalg.norm(physics.velocity[:, 6:8], axis=1)
         again = player.judge(game, ball, speed, struck, CONTROL_PERIOD_S)
         if len(again):
-            player.take(game, again, self.decide(self._sight(again, physics), random))
+            scores = player.scores(game, again, ball[again], WORKSPACE_M[1][0] + BALL_RADIUS_M)
+            player.take(game, again, self.seats(Turn(again, self._sight(again, physics), scores, begins=False), random))
             physics.position[again, 6:8] = np.clip(ball[again], (CATCH_X_M, -0.25), (CATCH_X_M, 0.25))
         self._handle_ball(physics)
         self._move_paddle(physics, TASK.command(action))
@@ -497,4 +507,13 @@ TASK = Task(
     way=Way("true_paddle_position_base", "ball_true_position_base"),
     probes=probes(Returner(PADDLE_SPEED_MPS, PADDLE_TURN_RADPS)),
     baseline=partial(same, Returner(PADDLE_SPEED_MPS, PADDLE_TURN_RADPS).return_ball),
+    other_side=OtherSide(
+        name="player",
+        sight=player.SIGHT,
+        decision=player.DECISION,
+        point_means="the robot loses a ball that it could have reached, or returns it out of reach or too fast",
+        scripted=player.scripted,
+        limited=player.limited,
+        make_scene=RallyScene,
+    ),
 )

@@ -9,11 +9,12 @@ from typing import Annotated
 import tyro
 
 from companion import tasks
-from companion.cli import _evaluation, _ledgers, _worlds
+from companion.cli import _evaluation, _ledgers, _matches, _worlds
 from companion.cli._baselines import BASELINE, BaselinePolicy, discount_of
 from companion.cli._cards import check_card_fits
 from companion.cli._evaluation import Evaluation, Policy, Request
-from companion.cli._flags import JudgingCopies, Seed, Settings, TestedEpisodes, perturbations
+from companion.cli._flags import JudgingCopies, Opponents, Seed, Settings, TestedEpisodes, perturbations
+from companion.cli._opponents import TEAM, check_opponents, with_opponent
 from companion.cli._problems import Problem, RobotTask, problem_of
 from companion.cli._run_directory import POLICY
 from companion.rewards import load_recipe
@@ -36,6 +37,9 @@ class Arguments:
     set: Settings = ()
     """Fix a perturbation of the world, in its unit, also beyond its training range; or a setting of a gymnasium
     environment. May be repeated."""
+    opponent: Opponents = ()
+    """Who plays against the robot: scripted, an opponent's file, or of the run that MODEL names latest or held-out.
+    May be repeated."""
     record: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: nowhere)")] = None
     """Where a ledger of the episodes goes, for `companion rewards`; of a robot's task only."""
     json: bool = False
@@ -66,6 +70,9 @@ def run(arguments: Arguments) -> None:
     contest = _contest(arguments)
     if arguments.record is not None and arguments.record.exists() and any(arguments.record.iterdir()):
         raise ValueError(f"--record {arguments.record}: the folder holds something; choose an empty one")
+    if arguments.opponent:
+        _judge_against_opponents(arguments, contest)
+        return
     judged = [_judge(arguments, contest, one) for one in contest.contestants]
     exam, (first, *others) = contest.problem.exam, judged
     if others:
@@ -74,6 +81,28 @@ def run(arguments: Arguments) -> None:
         print(json.dumps(first.to_json(), allow_nan=False))
     else:
         _evaluation.print_table(first, exam)
+
+
+def _judge_against_opponents(arguments: Arguments, contest: Contest) -> None:
+    """Judge everybody against each opponent."""
+    problem = contest.problem
+    if not isinstance(problem, RobotTask):
+        raise ValueError(f"--opponent: nobody plays against the policy in {problem.name}")
+    if arguments.record is not None and len(arguments.opponent) > 1:
+        raise ValueError("--record writes down the episodes against one --opponent, not against several")
+    check_opponents(arguments.opponent, problem.task, arguments.model)
+
+    def judged(one: Contestant, word: str) -> Evaluation:
+        task = with_opponent(problem.task, word, arguments.model)
+        return _judge(arguments, replace(contest, problem=replace(problem, task=task)), one)
+
+    found = {one.name: {word: judged(one, word) for word in arguments.opponent} for one in contest.contestants}
+    if arguments.json:
+        told = {name: _matches.to_json(matches) for name, matches in found.items()}
+        print(json.dumps(told, allow_nan=False))
+        return
+    for name, matches in found.items():
+        _matches.print_table(name, matches)
 
 
 def _contest(arguments: Arguments) -> Contest:
@@ -97,6 +126,8 @@ def _of_model(arguments: Arguments, path: Path) -> Contest:
 
     file = path / POLICY if path.is_dir() else path
     actor = OnnxActor(file)
+    if actor.card.behavior.endswith(TEAM):
+        raise ValueError(f"{file} is an opponent; judge a robot against it: evaluate MODEL --opponent {file}")
     problem = problem_of(actor.card, arguments.set)
     check_card_fits(actor.card, problem.subject, str(file))
     discount = float(actor.card.provenance.config.get("discount", 1.0))

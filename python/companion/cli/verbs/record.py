@@ -2,7 +2,7 @@
 
 import re
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +36,8 @@ class Arguments:
         str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: the policy, or the baseline)")
     ] = None
     """Who drives in its place: a probe of the task, as `companion view` lists them."""
+    opponent: Annotated[str | None, tyro.conf.arg(metavar="WHO", help_behavior_hint="(default: scripted)")] = None
+    """Who plays against the robot: scripted, latest of the run that MODEL names, or an opponent's file."""
     size: Annotated[str, tyro.conf.arg(metavar="WIDTHxHEIGHT")] = "640x400"
     """Of the pictures, pixels."""
     fps: Annotated[int, tyro.conf.arg(metavar="N")] = 20
@@ -56,12 +58,14 @@ def run(arguments: Arguments) -> None:
     size = _size(arguments)
     from companion.cli import _video
     from companion.cli._film import Cutter, Length, shoot
+    from companion.cli._opponents import with_opponent
     from companion.cli._plays import Wanted, model_play, task_play
     from companion.cli._viewer_stage import Start
 
     _video.check_path(arguments.out)
     wanted = Wanted(None, arguments.set)
     play, fixed = task_play(arguments.task, wanted) if arguments.task else model_play(arguments.model or Path(), wanted)
+    play = replace(play, task=with_opponent(play.task, arguments.opponent, arguments.model))
     driver = arguments.driver or play.choices[0]
     if driver not in play.choices:
         raise ValueError(f"no driver '{driver}' of {play.task.name}; choose from {', '.join(play.choices)}")

@@ -24,6 +24,8 @@ from companion.cli._flags import (
     Settings,
 )
 from companion.cli._limits_and_stages import LimitsAndStages
+from companion.cli._opponents import Standing, with_opponent, words_of
+from companion.cli._opposition import subject_of
 from companion.cli._outcome import Trained, export, policy_of
 from companion.cli._plans import Plan, make_plan, order_of, with_resumed_task
 from companion.cli._problems import ActionChoice, RobotTask
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from companion.cli._self_play import Settings as SelfPlaySettings
     from trainers.common.run import Run
 
 INTERRUPTED = 130
@@ -80,6 +83,12 @@ class Arguments:
     """The first player's port, the others follow."""
     set: Settings = ()
     """Fix a perturbation of the world, in its unit, or a setting of a gymnasium environment. May be repeated."""
+    self_play: bool = False
+    """Of a task in which somebody plays against the robot: let that opponent learn too, in turn with the robot."""
+    self_play_config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """A YAML file of the settings of self-play, as docs/self_play.md lists them."""
+    opponent_of: Annotated[str | None, tyro.conf.arg(metavar="MODEL", help_behavior_hint="")] = None
+    """In place of the robot, train its opponent, to beat this policy, or `baseline`, the classical controller."""
     episodes: ConfiguredEpisodes = None
     """Fresh episodes to judge the policy on at the end."""
     record: RecordedCopies = None
@@ -101,14 +110,19 @@ def run(arguments: Arguments) -> int:
     arguments = with_resumed_task(arguments)
     if arguments.task is None:
         return _learn_behaviors(arguments)
+    from companion.cli import _self_play
+
     plan = make_plan(arguments)
+    self_play = _self_play.asked_for(arguments, plan)
     _prepare(plan, arguments)
-    actor = _train(plan, arguments)
+    actor = _train(plan, arguments, self_play)
     if actor is None:
         print(f"stopped; `--run-dir {plan.directory} --resume` goes on", file=sys.stderr)
         return INTERRUPTED
     evaluation = _judge_and_export(plan, actor, arguments)
     _report(plan, evaluation, arguments.export_dir)
+    if self_play is not None:
+        _judge_against_opponents(plan)
     _write_report(plan)
     return 0
 
@@ -141,9 +155,10 @@ def _prepare(plan: Plan, arguments: Arguments) -> None:
     _run_directory.begin(plan.directory, plan.record, plan.config, plan.problem.recipe)
 
 
-def _train(plan: Plan, arguments: Arguments) -> "nn.Module | None":
+def _train(plan: Plan, arguments: Arguments, self_play: "SelfPlaySettings | None") -> "nn.Module | None":
     """The trained actor, or None if the user stopped the training."""
     from companion.cli._export import TorchPolicy
+    from companion.cli._self_play import SelfPlayTraining
 
     def evaluate(actor: "nn.Module") -> dict[str, float]:
         found, _ = judge(plan, TorchPolicy(actor), plan.problem.episodes, by_number=True)
@@ -158,7 +173,11 @@ def _train(plan: Plan, arguments: Arguments) -> "nn.Module | None":
         label=plan.problem.name,
     )
     with log:
-        actor = plan.trainer.train(_maker(plan, arguments.record, log), plan.config, log)
+        if self_play is None:
+            actor = plan.trainer.train(_maker(plan, arguments.record, log), plan.config, log)
+        else:
+            training = SelfPlayTraining(plan, self_play)
+            actor = training.train(_maker(training.seated_plan, arguments.record, log), log)
     _run_directory.write_config(plan.directory, plan.config)  # now that the trainer agreed to go on with it
     return None if log.stop_requested else actor
 
@@ -215,12 +234,34 @@ def judge(plan: Plan, policy: Policy, episodes: int, *, by_number: bool) -> tupl
 def _judge_and_export(plan: Plan, actor: "nn.Module", arguments: Arguments) -> Evaluation:
     """Judge the very network that robots will run, and write it with its card and its evaluation."""
     problem = plan.problem
-    trained = Trained(actor, problem.subject, plan.record, plan.config, plan.directory, problem.motions, problem.masked)
+    subject = subject_of(problem, actor)
+    trained = Trained(actor, subject, plan.record, plan.config, plan.directory, problem.motions, problem.masked)
     network = trained.network()
     evaluation, observed = judge(plan, policy_of(network), plan.episodes, by_number=False)
     besides = None if arguments.export_dir is None else arguments.export_dir / f"{problem.file_name}.onnx"
     export(trained, network, evaluation, observed, besides)
     return evaluation
+
+
+def _judge_against_opponents(plan: Plan) -> None:
+    """Tell how the robot does against the scripted opponent, the newest learned one, and those it never met."""
+    from companion.cli import _matches
+    from companion.deploy.actor import OnnxActor
+
+    problem = plan.problem
+    assert isinstance(problem, RobotTask)  # nobody plays against another
+
+    def judged(word: str) -> Evaluation:
+        task = with_opponent(problem.task, word, plan.directory)
+        seated = replace(plan, problem=replace(problem, task=task))
+        return judge(seated, OnnxActor(plan.model), plan.episodes, by_number=False)[0]
+
+    found = {word: judged(word) for word in words_of(plan.directory)}
+    _matches.write(plan.directory, found)
+    _matches.print_table(str(plan.model), found)
+    standing = Standing.read(plan.directory)
+    if standing is not None:
+        print(standing.told())
 
 
 def _report(plan: Plan, evaluation: Evaluation, export_dir: Path | None) -> None:

@@ -5,7 +5,7 @@ import io
 import math
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,6 +52,8 @@ class Arguments:
     """Of the first episode; each further one takes the next."""
     set: Settings = ()
     """Fix a perturbation of the world, in its unit; the panel can change it. May be repeated."""
+    opponent: Annotated[str | None, tyro.conf.arg(metavar="WHO", help_behavior_hint="(default: scripted)")] = None
+    """Who plays against the robot: scripted, latest of the run that MODEL names, or an opponent's file."""
     port: Port = 8080
     """Of the page."""
     host: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "127.0.0.1"
@@ -115,6 +117,8 @@ def _check(arguments: Arguments) -> None:
         raise ValueError("--episodes chooses from a ledger: name it with --ledger")
     if arguments.record is not None and arguments.ledger is not None:
         raise ValueError("--record writes down what is new; a --ledger has been")
+    if arguments.opponent is not None and arguments.ledger is not None:
+        raise ValueError("--opponent plays now; recorded episodes have had theirs")
     if arguments.set and arguments.ledger is not None:
         raise ValueError("--set changes a world; recorded episodes have had theirs")
     if arguments.copies > MOST_COPIES:
@@ -140,6 +144,15 @@ def _check_port_is_free(host: str, port: int) -> None:
 
 def _plays(arguments: Arguments) -> "tuple[list[Play], Mapping[str, float]]":
     """What is watched on each stage, and which perturbations are fixed."""
+    from companion.cli._opponents import with_opponent
+
+    plays, fixed = _played(arguments)
+    model = arguments.model or arguments.during
+    return [replace(play, task=with_opponent(play.task, arguments.opponent, model)) for play in plays], fixed
+
+
+def _played(arguments: Arguments) -> "tuple[list[Play], Mapping[str, float]]":
+    """The same, without anybody on the other side."""
     from companion.cli._plays import Wanted, model_play, task_play
     from companion.cli._viewer_models import run_play
 
