@@ -1,10 +1,17 @@
-"""A folder of modules is a menu: every public module is one choice, its file name the name on the command line."""
+"""A folder of modules is a menu: every public module is one choice, its file name the name on the command line.
+The edge bundle carries this file, so Python 3.8 has to read it too.
+"""
+
+from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import ModuleType
 
 
 def choices(package: ModuleType) -> list[str]:

@@ -1,16 +1,18 @@
 """The policy card: what a robot has to know about a policy, carried inside the ONNX file as JSON.
 
 It needs numpy and the standard library only, so that a robot reads the very class that training wrote.
+The edge bundle carries this file, so Python 3.8 has to read it too.
 """
+
+# ruff: noqa: B905, UP006, UP033, UP035, UP045 (Python 3.8 reads the fields' types at run time, and knows only these)
+from __future__ import annotations
 
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from functools import lru_cache
+from typing import Any, Mapping, Optional, Sequence, Tuple, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +45,7 @@ class Branch:
     """One choice that the policy makes: it gives the number of the one chosen."""
 
     name: str
-    choices: tuple[str, ...]
+    choices: Tuple[str, ...]
     """Their names, in the order of their numbers."""
 
 
@@ -52,7 +54,7 @@ class CardMotion:
     """One of the actions that a policy picks from, instead of computing it; the file itself looks it up."""
 
     name: str
-    action: tuple[float, ...]
+    action: Tuple[float, ...]
     """Each entry in [-1, 1]."""
 
 
@@ -102,9 +104,9 @@ class GoldenVectors:
     Those of a recurrent policy are one sequence, from the start of an episode on.
     """
 
-    observation: tuple[tuple[float, ...], ...]
-    action: tuple[tuple[float, ...], ...]
-    mask: tuple[tuple[float, ...], ...] = ()
+    observation: Tuple[Tuple[float, ...], ...]
+    action: Tuple[Tuple[float, ...], ...]
+    mask: Tuple[Tuple[float, ...], ...] = ()
     """Which choices were open, 1 or 0; () where the policy takes no mask."""
 
 
@@ -112,8 +114,8 @@ class GoldenVectors:
 class ObservationRange:
     """The least and the largest value of each observation entry over the evaluation's episodes."""
 
-    low: tuple[float, ...]
-    high: tuple[float, ...]
+    low: Tuple[float, ...]
+    high: Tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -128,28 +130,28 @@ class PolicyCard:
     task: str
     behavior: str
     """ML-Agents' name of the task."""
-    observation: tuple[Signal, ...]
+    observation: Tuple[Signal, ...]
     """What the policy sees, in the order in which it stands in the input vector."""
-    action: tuple[ActionScale, ...]
+    action: Tuple[ActionScale, ...]
     """The continuous entries, in the order in which they stand in the output vector."""
-    control_period_s: float | None
+    control_period_s: Optional[float]
     """Time between two decisions; None where an environment has no clock."""
-    latency_s: tuple[float, float]
+    latency_s: Tuple[float, float]
     """Shortest and longest delay from observation to command in training, beyond the simulator's own."""
-    perturbations: tuple[Range, ...]
+    perturbations: Tuple[Range, ...]
     robot_facts: Mapping[str, Any]
     """Limits, joint order, geometry and sensors of the machine, as `companion.robots` has them."""
     recipe: RecipeText
     provenance: Provenance
     golden: GoldenVectors
-    evaluation: Mapping[str, Any] | None = None
+    evaluation: Optional[Mapping[str, Any]] = None
     """What `companion evaluate` found at the end of training."""
-    observation_range: ObservationRange | None = None
-    branches: tuple[Branch, ...] = ()
+    observation_range: Optional[ObservationRange] = None
+    branches: Tuple[Branch, ...] = ()
     """What the policy chooses; the numbers of the choices follow the continuous entries in the output vector."""
     is_masked: bool = False
     """Whether the policy has to be told which choices are open."""
-    motions: tuple[CardMotion, ...] = ()
+    motions: Tuple[CardMotion, ...] = ()
     """What the policy picks its action from; () where it computes it."""
     memory: int = 0
     """Size of a recurrent policy's h and of its c, zeros at the start of an episode; 0 where it remembers nothing."""
@@ -226,7 +228,7 @@ class PolicyCard:
         return json.dumps(_plain(self, ""), indent=1, allow_nan=False, ensure_ascii=False)
 
     @staticmethod
-    def from_json(text: str) -> "PolicyCard":
+    def from_json(text: str) -> PolicyCard:
         """The card that `to_json` wrote.
 
         Raises:
@@ -244,7 +246,7 @@ class PolicyCard:
         return _read(PolicyCard, _from_version_1(data) if version == 1 else data, "")
 
     @staticmethod
-    def from_metadata(metadata: Mapping[str, str], where: str) -> "PolicyCard":
+    def from_metadata(metadata: Mapping[str, str], where: str) -> PolicyCard:
         """The card among an ONNX file's metadata; `where` names the file in errors.
 
         Raises:
@@ -280,13 +282,13 @@ def _plain(value: Any, place: str) -> Any:
         return {one.name: _plain(getattr(value, one.name), _inside(place, one.name)) for one in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(entry, _inside(place, str(key))) for key, entry in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, (np.ndarray, np.generic)):
         return _plain(value.tolist(), place)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(entry, f"{place}[{index}]") for index, entry in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
         raise CardError(f"policy card: {place} is {value}")
-    if isinstance(value, str | int | float | NoneType):
+    if value is None or isinstance(value, (str, int, float)):
         return value
     raise CardError(f"policy card: {place} is a {type(value).__name__}, which JSON can't hold")
 
@@ -296,7 +298,7 @@ def _read(kind: Any, data: Any, place: str) -> Any:
     if is_dataclass(kind):
         return _read_dataclass(kind, data, place)
     origin, inner = get_origin(kind), get_args(kind)
-    if origin in (Union, UnionType):
+    if origin is Union:
         return None if data is None else _read(inner[0], data, place)
     if origin is tuple:
         return _read_tuple(inner, data, place)
@@ -327,13 +329,11 @@ def _read_tuple(inner: tuple[Any, ...], data: Any, place: str) -> tuple[Any, ...
     kinds = [inner[0]] * len(entries) if inner[-1] is Ellipsis else list(inner)
     if len(entries) != len(kinds):
         raise CardError(f"policy card: {place} has {len(entries)} entries, expected {len(kinds)}")
-    return tuple(
-        _read(kind, one, f"{place}[{index}]") for index, (kind, one) in enumerate(zip(kinds, entries, strict=True))
-    )
+    return tuple(_read(kind, one, f"{place}[{index}]") for index, (kind, one) in enumerate(zip(kinds, entries)))
 
 
 def _read_float(data: Any, place: str) -> float:
-    is_number = isinstance(data, int | float) and not isinstance(data, bool)
+    is_number = isinstance(data, (int, float)) and not isinstance(data, bool)
     if not is_number or not -sys.float_info.max <= data <= sys.float_info.max:
         raise CardError(f"policy card: {place} is {_shown(data)}, expected a finite number")
     return float(data)
@@ -356,6 +356,6 @@ def _inside(place: str, name: str) -> str:
     return f"{place}.{name}" if place else name
 
 
-@cache
+@lru_cache(maxsize=None)
 def _types(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind)

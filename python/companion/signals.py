@@ -2,12 +2,15 @@
 
 A signal is an array `[copies, size]`. The simulator, the player, the policy card and the robot all lay out an
 observation with `Layout`, so the order of an observation's entries is written down once, in the task.
+The edge bundle carries this file, so Python 3.8 has to read it too.
 """
 
-from collections.abc import Iterable, Mapping
+# ruff: noqa: UP007, UP035 (Python 3.8 can't subscript the others at run time)
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Iterable, Mapping, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +20,8 @@ POSE = "pose."
 WORLD = "world."
 """Signals whose names begin so tell the value of a perturbation in an episode."""
 
-FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
-Signals: TypeAlias = Mapping[str, NDArray[Any]]
+FloatArray = Union[NDArray[np.float32], NDArray[np.float64]]
+Signals = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,6 @@ class Layout:
         return [vars(signal).copy() for signal in self.signals]
 
     @staticmethod
-    def from_json(entries: Iterable[Mapping[str, Any]]) -> "Layout":
+    def from_json(entries: Iterable[Mapping[str, Any]]) -> Layout:
         """The layout that `to_json` wrote."""
         return Layout(tuple(Signal(**dict(entry)) for entry in entries))

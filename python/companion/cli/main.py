@@ -69,7 +69,8 @@ def _choose(menu: Menu, words: list[str]) -> int:
         _print_help(menu)
         return 0
     name = f"{menu.words} {words[0]}"
-    verb = pick(menu.verbs, words[0], "verb" if menu.verbs is verbs else f"verb of '{menu.words}'")
+    file = words[0] if words[0].startswith("-") else words[0].replace("-", "_")
+    verb = pick(menu.verbs, file, "verb" if menu.verbs is verbs else f"verb of '{menu.words}'")
     if hasattr(verb, "VERBS"):
         return _choose(Menu(name, verb.VERBS, _first_sentence(verb.__doc__)), words[1:])
     return verb.run(_parse(verb, name, words[1:])) or 0

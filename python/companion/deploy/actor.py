@@ -1,5 +1,7 @@
 """An exported policy that acts: onnxruntime on one thread, and the card that says what goes in and out."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +86,7 @@ class OnnxNetwork:
     def take_back(self, rows: NDArray[np.bool_]) -> None:
         """Let the rows that are True remember what they did before the last `act`, because they made no decision."""
         if self._memory is not None and self._before is not None:
-            for now, before in zip(self._memory, self._before, strict=True):
+            for now, before in zip(self._memory, self._before):  # noqa: B905 (Python 3.8)
                 now[rows] = before[rows]
 
     def _memory_of(self, rows: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -182,7 +184,7 @@ class OnnxActor:
         if not self.card.memory:
             return self._network.act(observation, mask)
         masks = [None] * len(observation) if mask is None else [*mask[:, None]]
-        found = [self._network.act(row[None], one) for row, one in zip(observation, masks, strict=True)]
+        found = [self._network.act(row[None], one) for row, one in zip(observation, masks)]  # noqa: B905
         self.reset()
         return np.concatenate(found)
 

@@ -4,6 +4,8 @@ Sources: ROBOTIS e-Manual (TurtleBot3 features; LDS-01 appendix), turtlebot3_des
 turtlebot3_teleop (speed limits), OpenCR firmware turtlebot3.cpp (robot radius, wheels).
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 

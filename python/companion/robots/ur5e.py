@@ -5,13 +5,18 @@ Sources: Universal_Robots_ROS2_Description config/ur5e (kinematics, limits, mass
 (servo gains and armature of a position-controlled UR5e).
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-Numbers6 = tuple[float, float, float, float, float, float]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Numbers6 = tuple[float, float, float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -154,12 +159,11 @@ def actuator_xml() -> str:
     r = ROBOT
     return "\n".join(
         f'<position name="{name}" joint="{name}" kp="{stiffness}" kv="{damping}" forcerange="-{torque} {torque}"/>'
-        for name, stiffness, damping, torque in zip(
+        for name, stiffness, damping, torque in zip(  # noqa: B905 (Python 3.8)
             r.joint_names,
             r.servo_stiffness_nm_per_rad,
             r.servo_damping_nms_per_rad,
             r.joint_torque_limit_nm,
-            strict=True,
         )
     )
 

@@ -23,8 +23,8 @@ from companion.tasks import Task
 from companion.tasks._scene import ALL, Floats, Physics, Scene, flat_arrays
 
 Draw = Callable[[int], NDArray[Any]]
-_STATE = int(mujoco.mjtState.mjSTATE_FULLPHYSICS)
-_CONTROL = int(mujoco.mjtState.mjSTATE_CTRL | mujoco.mjtState.mjSTATE_MOCAP_POS | mujoco.mjtState.mjSTATE_MOCAP_QUAT)
+FULL_STATE = int(mujoco.mjtState.mjSTATE_FULLPHYSICS)
+CONTROLS = int(mujoco.mjtState.mjSTATE_CTRL | mujoco.mjtState.mjSTATE_MOCAP_POS | mujoco.mjtState.mjSTATE_MOCAP_QUAT)
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,10 @@ class Simulator:
         """Take one decision in every copy; `action` is `[copies, n]`, clipped to [-1, 1]."""
         self._take_action(action)
         self._scene.drive(self._physics, self._delayed_action(), self._random)
-        invalid = self._advance()
+        return self._judge(self._advance())
+
+    def _judge(self, invalid: NDArray[np.bool_]) -> Frame:
+        """What a decision led to, whose physics went bad in some copies; the finished ones are started anew."""
         signals = self._measure(ALL)
         invalid |= self._not_finite(signals)
         self._replace(signals, invalid)
@@ -197,17 +200,17 @@ class Simulator:
         """One copy's model and a fresh MjData at its present state, for rendering."""
         model = self._models.copies[index]
         data = mujoco.MjData(model)
-        mujoco.mj_setState(model, data, self._state[index], _STATE)
-        mujoco.mj_setState(model, data, np.ascontiguousarray(self._control[index, -1]), _CONTROL)
+        mujoco.mj_setState(model, data, self._state[index], FULL_STATE)
+        mujoco.mj_setState(model, data, np.ascontiguousarray(self._control[index, -1]), CONTROLS)
         mujoco.mj_forward(model, data)
         return model, data
 
     def _allocate(self, copies: int) -> None:
         model, substeps, actions = self._models.nominal, self.task.substeps, len(self.task.action)
-        states, nu, mocaps = mujoco.mj_stateSize(model, _STATE), model.nu, model.nmocap
+        states, nu, mocaps = mujoco.mj_stateSize(model, FULL_STATE), model.nu, model.nmocap
         self._state = np.zeros((copies, states))
         self._state_out = np.zeros((copies, substeps, states))
-        self._control = np.zeros((copies, substeps, mujoco.mj_stateSize(model, _CONTROL)))
+        self._control = np.zeros((copies, substeps, mujoco.mj_stateSize(model, CONTROLS)))
         self._control[:, :, nu + 3 * mocaps :: 4] = 1.0
         self._sensor = np.zeros((copies, substeps, model.nsensordata))
         self._physics = Physics(
@@ -246,7 +249,7 @@ class Simulator:
             self._data,
             self._state,
             self._control,
-            control_spec=_CONTROL,
+            control_spec=CONTROLS,
             skip_checks=True,
             nstep=self.task.substeps,
             state=self._state_out,

@@ -4,16 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from companion.robots import ur5e
+from companion.robots import _sensing, ur5e
 from companion.tasks._scene import Floats, ModelEdit, Names
 from companion.tasks._task import ActionEntry, Perturbation
 
 CONTROL_PERIOD_S = 0.05
+MAX_LEAD_RAD = _sensing.MAX_LEAD_RAD
 PHYSICS_STEP_S = 0.005
 MAX_JOINT_STEP_RAD = 0.06
 """Largest joint increment per decision, 1.2 rad/s: two fifths of the joints' limit, for an arm beside people."""
-MAX_LEAD_RAD = 0.15
-"""The commanded joint positions run ahead of the measured ones by no more than this."""
 TABLE_HEIGHT_M = 0.72
 TABLE_EDGE_M = 0.95
 """Its far edge, ahead of the robot's base."""
@@ -86,8 +85,7 @@ def model_xml(name: str, in_the_world: str, *, held_xml: str = "", loose_xml: st
 
 def led_command(command: Floats, step: Floats, position: Floats) -> Floats:
     """Joint commands `[copies, 6]` a step further on, never far ahead of the measured `position`, rad."""
-    lead = np.clip(command + step - position, -MAX_LEAD_RAD, MAX_LEAD_RAD)
-    return np.clip(position + lead, -_JOINT_LIMIT_RAD, _JOINT_LIMIT_RAD)
+    return _sensing.led_command(command, step, position, _JOINT_LIMIT_RAD)
 
 
 def fed_forward(before: Floats, after: Floats, steps: int) -> Floats:

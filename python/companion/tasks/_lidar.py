@@ -4,12 +4,12 @@ Walls, furniture and people stand upright, so that rays and what they meet are a
 there takes a third of the time of casting them in MuJoCo, to which a test compares it.
 """
 
-import functools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from companion.robots._sensing import nearest_per_sector as nearest_per_sector
 from companion.tasks._room import Room
 from companion.tasks._scene import Floats
 
@@ -66,13 +66,6 @@ def as_scanned(
     lost |= ranges < np.float32(least)
     np.copyto(ranges, np.float32(greatest), where=lost)
     return ranges
-
-
-def nearest_per_sector(ranges: Ranges, sectors: int) -> Ranges:
-    """The least range of each of so many equal sectors, `[k, sectors]`; sector 0 lies about the first ray."""
-    rays = ranges.shape[1] // sectors
-    turned = np.roll(ranges, rays // 2, axis=1)
-    return functools.reduce(np.minimum, (turned[:, ray::rays] for ray in range(rays)))
 
 
 def _turned(yaw: Floats, turn_cos: Ranges, turn_sin: Ranges) -> tuple[Ranges, Ranges]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from companion.robots import rosbot
+from companion.robots._sensing import in_robot_frame as in_robot_frame
 from companion.signals import Signal
 from companion.tasks._lidar import as_scanned, cast, nearest_per_sector
 from companion.tasks._mobile_room import people_near
@@ -203,10 +204,3 @@ def _jerk(base: Base, which: Which, forward: Floats) -> Floats:
     base.speed[which], base.acceleration[which] = forward, acceleration
     base.jerk_squared[which] += jerk**2
     return jerk
-
-
-def in_robot_frame(vector: Floats, yaw: Floats) -> Floats:
-    """World vectors `[k, 2]` ahead and to the left of a robot with this yaw `[k, 1]`, rad."""
-    cos, sin = np.cos(yaw), np.sin(yaw)
-    x, y = vector[:, :1], vector[:, 1:]
-    return np.concatenate((cos * x + sin * y, cos * y - sin * x), axis=1)

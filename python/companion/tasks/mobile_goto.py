@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from companion.robots import turtlebot3
+from companion.robots._sensing import in_robot_frame
 from companion.signals import Signal
 from companion.tasks._controllers import same
 from companion.tasks._lidar import as_scanned, cast, nearest_per_sector
@@ -141,15 +142,18 @@ class MobileScene:
 
     def drive(self, physics: Physics, action: Floats, random: np.random.Generator) -> None:
         """Turn forward and turning speed into wheel speeds, and let the people walk."""
-        forward, turning = TASK.command(action).T
-        half_track = turning * (_BOT.wheel_separation_m / 2)
-        wheels = np.stack((forward - half_track, forward + half_track), axis=1) * (1 - self.state.slip)
-        physics.control[:, :, :2] = wheels[:, None, :]
+        physics.control[:, :, :2] = self.wheel_speeds(TASK.command(action))[:, None, :]
         before = self.state.people.position.copy()
         walk(self.state.people, self.state.room, physics.position[:, :2], _BOT.radius_m, CONTROL_PERIOD_S, random)
         self._pose_people(ALL, physics, before, self.state.people)
         self.state.scan_age_s += CONTROL_PERIOD_S
         self.state.scan_due_steps -= 1
+
+    def wheel_speeds(self, command: Floats) -> Floats:
+        """Ground speeds of the left and the right wheel for forward and turning speeds, `[copies, 2]` each."""
+        forward, turning = command.T
+        half_track = turning * (_BOT.wheel_separation_m / 2)
+        return np.stack((forward - half_track, forward + half_track), axis=1) * (1 - self.state.slip)
 
     def measure(self, which: Which, physics: Physics, random: np.random.Generator) -> dict[str, Floats]:
         """The signals of `TASK`."""
@@ -187,10 +191,7 @@ class MobileScene:
             "lidar_nearness_before": 1 / state.scan_before[which],
             "lidar_age_s": state.scan_age_s[which, None],
             "goal_distance": seen_distance,
-            "goal_direction": np.concatenate(
-                (cos * seen[:, :1] + sin * seen[:, 1:], cos * seen[:, 1:] - sin * seen[:, :1]), axis=1
-            )
-            / seen_distance,
+            "goal_direction": in_robot_frame(seen, yaw) / seen_distance,
             "velocity": body_velocity + 0.01 * random.standard_normal(body_velocity.shape),
             "position_room": place,
             "goal_position_room": state.goal[which],
