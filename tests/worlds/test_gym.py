@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import gymnasium
@@ -168,6 +169,13 @@ def test_every_way_to_begin_anew_gives_the_same_transitions(mode: str) -> None:
     assert alone[0][:3] == [(3, 2, 0, 1), (1, 1, 1, 0), (3, 2, 0, 1)]
     shortest = min(len(rows) for rows in together)
     assert shortest >= 7 and [rows[:shortest] for rows in together] == [rows[:shortest] for rows in alone]
+
+
+def test_each_copy_starts_where_gymnasium_does_with_its_seed() -> None:
+    with closing(GymWorld("Pendulum-v1", copies=3)) as world:
+        observation = world.reset_each([7, 11, 7])
+    for row, seed in enumerate((7, 11, 7)):
+        np.testing.assert_array_equal(observation[row], gymnasium.make("Pendulum-v1").reset(seed=seed)[0])
 
 
 def test_an_idle_row_is_no_transition() -> None:

@@ -84,7 +84,10 @@ class GymWorld:
 
     def reset(self, seed: int) -> Floats:
         """Start every copy anew; the first observation `[num_envs, observation_size]`."""
-        seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(self.num_envs)]
+        return self.reset_each([int(word) for word in np.random.SeedSequence(seed).generate_state(self.num_envs)])
+
+    def reset_each(self, seeds: Sequence[int]) -> Floats:
+        """Start every copy anew, each with a seed of its own, as gymnasium's own `reset(seed=…)` would."""
         self._observation, info = self._source.reset(seeds, self.observations)
         self._total[:], self._length[:] = 0.0, 0
         self._mask = self._open_choices(info)
