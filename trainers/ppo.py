@@ -378,11 +378,14 @@ def teacher_of(world: VecEnv, space: ActionSpace) -> Advise:
         ValueError: if nobody teaches in that world, or actions are not continuous.
     """
     if space.branches:
-        raise ValueError(f"teacher_coefficient: a teacher gives continuous actions, and these are {space}")
+        raise ValueError(f"teacher_coefficient: a teacher gives continuous actions, and these are {space}; {_WITHOUT}")
     advise = getattr(world, "advise", None)
     if advise is None:
-        raise ValueError("teacher_coefficient: this world has no teacher; a robot's task in the embedded world has one")
+        raise ValueError(f"teacher_coefficient: this world has no teacher, only the embedded one has; {_WITHOUT}")
     return advise
+
+
+_WITHOUT = "`teacher_coefficient: 0` learns without"
 
 
 def networks(observations: int, space: ActionSpace, config: Config) -> tuple[Policy | RecurrentPolicy, Critic]:
