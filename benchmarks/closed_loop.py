@@ -3,7 +3,8 @@
 `python benchmarks/closed_loop.py` runs both tasks over udp and, where cyclonedds is installed, over DDS: the runtime of
 `companion deploy` at one end, the robot of `companion robot-sim` at the other, both in this process and in simulated
 time, so that sensors, ticks and episodes keep their rates however busy the machine is; only the wire is real. One JSON
-object per task and link. Commands take effect as soon as they arrive; in training they were up to `latency_s` late.
+object per task and link. Episodes are longer by the second that the runtime takes to start in each. Commands take
+effect as soon as they arrive; in training they were up to `latency_s` late.
 
 Promised: within 3 points of the evaluation on the card, over 100 episodes.
 """
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from companion import tasks
 from companion.cli._evaluation import wilson_interval
-from companion.cli._robot_play import Play, Robot
+from companion.cli._robot_play import Play, Robot, with_time_to_start
 from companion.deploy import profiles
 from companion.deploy.actor import OnnxActor
 from companion.deploy.clock import SimulatedClock
@@ -60,7 +61,8 @@ def measured(task_name: str, link_name: str, episodes: int, seed: int) -> dict[s
     """Run so many episodes."""
     actor = OnnxActor(MODELS / f"{task_name}.onnx")
     profile = profiles.load(actor.card.robot)
-    simulator = RobotSimulator(tasks.load(task_name), seed=seed, overrides={"action_delay_steps": 0})
+    task = with_time_to_start(tasks.load(task_name))
+    simulator = RobotSimulator(task, seed=seed, overrides={"action_delay_steps": 0})
     has = simulator.quantities | {OPERATOR.name}
     interface = replace(profile.interface, optional=tuple(one for one in profile.interface.optional if one.name in has))
     began_s = time.perf_counter()

@@ -102,7 +102,7 @@ def test_the_verb_plays_in_its_own_process(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     episode, summary = map(json.loads, done.stdout.splitlines())
-    assert episode["ended_by"] == "time" and episode["duration_s"] == 5.0
+    assert episode["ended_by"] == "time" and episode["duration_s"] == pytest.approx(5.0 + 1.1)
     assert summary["episodes"] == 1 and summary["successes"] == 0 and summary["commands"] == 0
 
 

@@ -1,21 +1,29 @@
 """A simulated robot at its end of a wire, in real time, with whatever is to go wrong in between."""
 
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from companion.deploy.links._robot_end import RobotEnd, Taken
+from companion.deploy.safety import ARMING_S, RECOVERY_S
 from companion.simulator.faults import FaultyWire, Plan
 from companion.simulator.robot import Episode, Reading, RobotSimulator
+from companion.tasks import Task
 
 MOST_BEHIND_S = 0.25
 """A robot that has fallen behind its time by more than this leaves the missing time out, and counts it."""
 OPERATOR_PERIOD_S = 0.1
 RELEASED_S = 0.1
-"""A simulated operator presses the enabling switch when an episode has lasted so long."""
+"""A simulated operator presses the enabling switch when an episode has lasted so long, and somebody commands."""
+
+
+def with_time_to_start(task: Task) -> Task:
+    """The task with longer episodes, by what a runtime takes to start, so that the policy has as much time as usual."""
+    return replace(task, max_episode_s=task.max_episode_s + RELEASED_S + RECOVERY_S + ARMING_S)
 
 
 class Time(Protocol):
@@ -65,6 +73,8 @@ class Play:
         self._robot = robot
         self._wire: FaultyWire[Taken] = FaultyWire(robot.plan, robot.seed)
         self._operator_due_s = 0.0
+        self._commanded_s = math.inf
+        """When the first command came; before it nobody would see the switch released."""
         self._speed = 1.0
 
     def run(self, until: Callable[[], bool], clock: Time, speed: float = 1.0) -> None:
@@ -100,6 +110,7 @@ class Play:
             publish(reading.values, reading.stamp_s / self._speed + self.tally.left_out_s)
 
     def _obey(self, command: Taken) -> None:
+        self._commanded_s = min(self._commanded_s, self._robot.simulator.time_s)
         if command.is_stop:
             self.tally.stops += 1
             self._robot.simulator.stop()
@@ -113,7 +124,7 @@ class Play:
         if not self._robot.is_enabled or not episode_s or now_s < self._operator_due_s:
             return []
         self._operator_due_s = now_s + OPERATOR_PERIOD_S
-        held = float(episode_s > RELEASED_S)
+        held = float(min(episode_s, now_s - self._commanded_s) > RELEASED_S)
         return [Reading("operator", {"operator": np.array((held, 0.0, 0.0))}, now_s)]
 
 

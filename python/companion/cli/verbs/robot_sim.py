@@ -71,7 +71,7 @@ def run(arguments: Arguments) -> None:
     task = tasks.load(arguments.task)
     overrides = perturbations(task, arguments.set)
     _check(arguments)
-    from companion.cli._robot_play import Play, Robot
+    from companion.cli._robot_play import Play, Robot, with_time_to_start
     from companion.deploy import profiles
     from companion.deploy.link import OPERATOR
     from companion.deploy.links import listen, pairs
@@ -82,7 +82,7 @@ def run(arguments: Arguments) -> None:
     plan = Plan(channel, tuple(parse_fault(text) for text in arguments.fault))
     settings = pairs("--link-set", arguments.link_set)
     simulator = RobotSimulator(
-        task,
+        with_time_to_start(task),
         seed=arguments.seed,
         overrides=overrides,
         command_timeout_s=arguments.command_timeout_s,
