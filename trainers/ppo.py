@@ -371,6 +371,9 @@ class Learner:
             self._beside.shutdown()
 
 
+_WITHOUT = "`teacher_coefficient: 0` learns without"
+
+
 def teacher_of(world: VecEnv, space: ActionSpace) -> Advise:
     """What says what a teacher would do.
 
@@ -383,9 +386,6 @@ def teacher_of(world: VecEnv, space: ActionSpace) -> Advise:
     if advise is None:
         raise ValueError(f"teacher_coefficient: this world has no teacher, only the embedded one has; {_WITHOUT}")
     return advise
-
-
-_WITHOUT = "`teacher_coefficient: 0` learns without"
 
 
 def networks(observations: int, space: ActionSpace, config: Config) -> tuple[Policy | RecurrentPolicy, Critic]:

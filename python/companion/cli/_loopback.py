@@ -5,13 +5,13 @@ The robot measures at its own sensors' rates and knows nothing of decisions; tim
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from companion.cli._robot_play import with_time_to_start
 from companion.deploy.link import Measurement
-from companion.deploy.safety import ARMING_S, RECOVERY_S
 from companion.policy_card import PolicyCard
 from companion.simulator.robot import Episode, RobotSimulator
 from companion.tasks import Task
@@ -19,8 +19,6 @@ from companion.tasks import Task
 NOBODY_M = 5.5
 """What a safety scanner about an arm's table says where nobody is: the protective field of larger ones."""
 NOBODY_PERIOD_S = 0.04
-STARTING_S = RECOVERY_S + ARMING_S
-"""Of each episode, in which the robot stands until all has been well for long enough, and it is armed."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Loopback:
     def __init__(self, setting: Setting) -> None:
         task, card = setting.task, setting.card
         delay = "action_delay_steps"
-        longer = replace(task, max_episode_s=task.max_episode_s + STARTING_S)
+        longer = with_time_to_start(task, released_s=0.0)  # nobody has to press a switch here
         self._robot = RobotSimulator(longer, seed=setting.seed, overrides={**setting.set, delay: 0})
         self._random = np.random.default_rng([setting.seed, 2])
         fixed = setting.set.get(delay)

@@ -21,9 +21,9 @@ RELEASED_S = 0.1
 """A simulated operator presses the enabling switch when an episode has lasted so long, and somebody commands."""
 
 
-def with_time_to_start(task: Task) -> Task:
+def with_time_to_start(task: Task, released_s: float = RELEASED_S) -> Task:
     """The task with longer episodes, by what a runtime takes to start, so that the policy has as much time as usual."""
-    return replace(task, max_episode_s=task.max_episode_s + RELEASED_S + RECOVERY_S + ARMING_S)
+    return replace(task, max_episode_s=task.max_episode_s + released_s + RECOVERY_S + ARMING_S)
 
 
 class Time(Protocol):

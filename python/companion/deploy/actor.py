@@ -184,7 +184,7 @@ class OnnxActor:
         if not self.card.memory:
             return self._network.act(observation, mask)
         masks = [None] * len(observation) if mask is None else [*mask[:, None]]
-        found = [self._network.act(row[None], one) for row, one in zip(observation, masks)]  # noqa: B905
+        found = [self._network.act(row[None], one) for row, one in zip(observation, masks)]  # noqa: B905 (Python 3.8)
         self.reset()
         return np.concatenate(found)
 

@@ -147,7 +147,7 @@ class ArmGuard:
         names = ("table", "workspace", "base")
         return [
             "separation" if near else next((name for name, bad in zip(names, row) if bad), "")  # noqa: B905 (3.8)
-            for near, row in zip(too_near, outside)  # noqa: B905
+            for near, row in zip(too_near, outside)  # noqa: B905 (3.8)
         ]
 
     def _allowed_mps(self, view: View) -> float:
