@@ -107,6 +107,27 @@ def test_two_writers_do_not_overwrite_each_other(tmp_path: Path) -> None:
     assert sorted(set(found.signals["distance"][:, 0].tolist())) == [1, 2, 3, 10, 20, 30]
 
 
+def test_a_part_that_another_writer_finishes_meanwhile_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = LedgerWriter(tmp_path, about()), LedgerWriter(tmp_path, about())
+    touch = Path.touch
+
+    def touch_late(path: Path, mode: int = 0o666, exist_ok: bool = True) -> None:
+        """The other one claims, writes and finishes just before the first writer has its claim."""
+        monkeypatch.setattr(Path, "touch", touch)
+        second.add(record(2))
+        second.close()
+        touch(path, mode, exist_ok)
+
+    monkeypatch.setattr(Path, "touch", touch_late)
+    first.add(record(1))
+    first.close()
+    found = open_ledger(tmp_path).read()
+    assert sorted(set(found.signals["distance"][:, 0].tolist())) == [1, 2]
+    assert not list(tmp_path.glob("*.tmp"))
+
+
 def test_a_part_that_a_crash_left_half_written_is_passed_over(tmp_path: Path) -> None:
     write(tmp_path, record(1))
     (tmp_path / "part-000001.tmp").write_bytes(b"PAR1 half")

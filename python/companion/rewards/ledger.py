@@ -8,6 +8,7 @@ Where a size is agreed, every other part is thinned out when it is reached: what
 import contextlib
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -122,10 +123,12 @@ class LedgerWriter:
         while True:
             path = self._folder / f"part-{self._next:06d}.parquet"
             self._next += 1
-            if not path.exists():
-                with contextlib.suppress(FileExistsError):
-                    _temporary(path).touch(exist_ok=False)
+            with contextlib.suppress(FileExistsError):
+                _temporary(path).touch(exist_ok=False)
+                # Asked only now: before, another process could have finished this very part in between.
+                if not path.exists():
                     return path
+                _temporary(path).unlink()
 
     def _thin_out(self) -> None:
         self._stride *= 2
@@ -251,7 +254,7 @@ def _number(path: Path) -> int:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    temporary = _temporary(path)
+    temporary = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
     temporary.write_bytes(content)
     os.replace(temporary, path)
 
