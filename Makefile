@@ -5,6 +5,7 @@
 PYTHON ?=
 TORCH ?= auto
 TASKS ?= arm_reach mobile_goto
+PLAY ?= mobile_follow mobile_ball arm_handover arm_rally
 ARGS ?=
 TEST_PROCESSES ?= 2
 BENCHES ?= simulator training wire wire_parity
@@ -15,7 +16,7 @@ BIN := .venv/bin
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint format bench pictures doctor clean
+.PHONY: help setup train play test lint format bench pictures doctor clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -26,6 +27,9 @@ setup:  ## make .venv and install everything, at the pinned versions
 
 train: setup  ## train both robots, judge them, export them to exported_models/
 	@set -e; for task in $(TASKS); do $(BIN)/companion train $$task --run-dir runs/$$task $(if $(findstring --force,$(ARGS)),,--resume) --export-dir exported_models $(ARGS); done
+
+play:  ## the same for the four tasks with people
+	@$(MAKE) --no-print-directory train TASKS="$(PLAY)"
 
 test: setup  ## run the tests, two files at a time (ARGS="-n 0": one after the other)
 	@$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(ARGS)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from companion.robots import rosbot
 from companion.tasks._controllers import always, same, shaken, wrapped
-from companion.tasks._mobile_probes import BLOCKED_RAD, HEADING_SHARE, beam_angles, free_way
+from companion.tasks._free_ways import free_way, soonest_touched, straight_ahead, way_round
 from companion.tasks._rosbot_base import (
     MAX_BACKWARD_SPEED_MPS,
     MAX_FORWARD_SPEED_MPS,
@@ -102,8 +102,8 @@ class Returner:
         heading = np.where(there, _bearing(ball), _way_round(signals, goal))
         pace = np.where(there, 0.0, np.minimum(MAX_FORWARD_SPEED_MPS, 0.2 + 1.2 * distance)) * self.speed_share
         ranges = 1 / signals["lidar_nearness"]
-        free = free_way(ranges, beam_angles(ranges), HALF_WIDTH_M)[:, [0, 1, -1]].min(axis=1)
-        pace = pace * np.clip(free / BRAKING_M, 0.0, 1.0) * np.clip(np.cos(heading), 0.0, 1.0) ** 2
+        ahead = straight_ahead(free_way(ranges, HALF_WIDTH_M))
+        pace = pace * np.clip(ahead / BRAKING_M, 0.0, 1.0) * np.clip(np.cos(heading), 0.0, 1.0) ** 2
         return _action(pace, STEERING_PER_S * heading)
 
     def _give_room(self, signals: Signals, person: Floats) -> Floats:
@@ -144,15 +144,10 @@ def _action(forward_mps: Floats, turning_radps: Floats) -> Floats:
 
 
 def _way_round(signals: Signals, goal: Floats) -> Floats:
-    """The heading of the free way that leads most nearly to `goal` `[k, 2]`, as in mobile_goto."""
-    ranges = 1 / signals["lidar_nearness"]
-    angles = beam_angles(ranges)
-    free = free_way(ranges, angles, HALF_WIDTH_M)
-    wanted = np.clip(np.linalg.norm(goal, axis=1, keepdims=True), 0.1, 1.0)
-    bearing = _bearing(goal)
-    blocked = 1.0 - np.minimum(free / wanted, 1.0)
-    cost = np.abs(wrapped(angles - bearing[:, None])) + HEADING_SHARE * np.abs(angles) + BLOCKED_RAD * blocked
-    chosen = angles[cost.argmin(axis=1)]
+    """The heading of the free way that leads most nearly to `goal` `[k, 2]`."""
+    ranges, bearing = 1 / signals["lidar_nearness"], _bearing(goal)
+    wanted_m = np.clip(np.linalg.norm(goal, axis=1, keepdims=True), 0.1, 1.0)
+    chosen = way_round(ranges, free_way(ranges, HALF_WIDTH_M), bearing[:, None], wanted_m)
     # The sectors are 9 degrees wide; where the way is free it need not be one of them.
     return np.where(np.abs(wrapped(chosen - bearing)) < 0.1, bearing, chosen)
 
@@ -172,10 +167,7 @@ def into_person(signals: Signals) -> Floats:
 
 def into_nearest(signals: Signals) -> Floats:
     """Head for what is touched soonest, the turn towards it counted."""
-    ranges = 1 / signals["lidar_nearness"]
-    angles = beam_angles(ranges)
-    soonest = ranges / MAX_FORWARD_SPEED_MPS + np.abs(angles) / MAX_TURNING_SPEED_RADPS
-    return _rush(angles[soonest.argmin(axis=1)])
+    return _rush(soonest_touched(1 / signals["lidar_nearness"], MAX_FORWARD_SPEED_MPS, MAX_TURNING_SPEED_RADPS))
 
 
 def _rush(heading: Floats) -> Floats:

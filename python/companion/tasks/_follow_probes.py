@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from companion.robots import rosbot
-from companion.tasks._controllers import always, same, shaken, wrapped
-from companion.tasks._mobile_probes import BLOCKED_RAD, HEADING_SHARE, beam_angles, free_way
+from companion.tasks._controllers import always, same, shaken
+from companion.tasks._free_ways import free_way, soonest_touched, straight_ahead, way_round
 from companion.tasks._rosbot_base import (
     MAX_BACKWARD_SPEED_MPS,
     MAX_FORWARD_SPEED_MPS,
@@ -125,13 +125,10 @@ def _way_round(signals: Signals) -> Floats:
     """Drive for the free way that leads most nearly to the person: the vector field histogram of mobile_goto."""
     direction = signals["person_direction"]
     ranges = 1 / signals["lidar_nearness"]
-    angles = beam_angles(ranges)
-    free = free_way(ranges, angles, HALF_WIDTH_M)
-    wanted = np.clip(signals["person_distance"] - KEEP_M, 0.1, LOOK_AHEAD_M)
-    off = np.abs(wrapped(angles - np.arctan2(direction[:, 1:], direction[:, :1])))
-    cost = off + HEADING_SHARE * np.abs(angles) + BLOCKED_RAD * (1.0 - np.minimum(free / wanted, 1.0))
-    ahead = free[:, [0, 1, -1]].min(axis=1)
-    return steer(angles[cost.argmin(axis=1)], np.clip(ahead / BRAKING_M, 0.0, 1.0))
+    free = free_way(ranges, HALF_WIDTH_M)
+    wanted_m = np.clip(signals["person_distance"] - KEEP_M, 0.1, LOOK_AHEAD_M)
+    heading = way_round(ranges, free, np.arctan2(direction[:, 1:], direction[:, :1]), wanted_m)
+    return steer(heading, np.clip(straight_ahead(free) / BRAKING_M, 0.0, 1.0))
 
 
 def _crowding(signals: Signals) -> Floats:
@@ -182,10 +179,7 @@ def into_person(signals: Signals) -> Floats:
 
 def into_nearest(signals: Signals) -> Floats:
     """Head for what is touched soonest, the turn towards it counted."""
-    ranges = 1 / signals["lidar_nearness"]
-    angles = (2 * np.pi * np.arange(ranges.shape[1]) / ranges.shape[1] + np.pi) % (2 * np.pi) - np.pi
-    soonest = ranges / MAX_FORWARD_SPEED_MPS + np.abs(angles) / MAX_TURNING_SPEED_RADPS
-    return steer(angles[soonest.argmin(axis=1)])
+    return steer(soonest_touched(1 / signals["lidar_nearness"], MAX_FORWARD_SPEED_MPS, MAX_TURNING_SPEED_RADPS))
 
 
 def steer(heading: Floats, speed: Floats | float = 1.0) -> Floats:

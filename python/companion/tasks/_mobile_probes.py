@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from companion.robots import turtlebot3
 from companion.tasks._controllers import always, same, shaken, wrapped
+from companion.tasks._free_ways import beam_angles, free_way, soonest_touched, straight_ahead, way_round
 from companion.tasks._task import Controller, Probe
 
 Floats = NDArray[np.float64]
@@ -19,10 +20,6 @@ MARGIN_M = 0.07
 _HALF_WIDTH_M = turtlebot3.ROBOT.radius_m + MARGIN_M
 LOOK_AHEAD_M = 0.9
 """A way that is free so far is free enough."""
-BLOCKED_RAD = 4.0
-"""A way that is blocked at once is as bad as a detour of so many radians."""
-HEADING_SHARE = 0.35
-"""What a turn away from the present heading costs, of a turn away from the goal: a side once taken is kept to."""
 STEERING_PER_S = 2.5
 BRAKING_M = 0.35
 """Free way ahead below which it slows down."""
@@ -47,13 +44,10 @@ class Driver:
     def to_goal(self, signals: Signals) -> Floats:
         """Steer for the free way that leads most nearly to the goal (vector field histogram, Borenstein 1991)."""
         ranges = signals["lidar_range"]
-        angles = beam_angles(ranges)
-        free = free_way(ranges, angles, _HALF_WIDTH_M)
-        wanted = np.minimum(signals["goal_distance"], LOOK_AHEAD_M)
-        away = np.abs(wrapped(angles - _goal_bearing(signals)))
-        cost = away + HEADING_SHARE * np.abs(angles) + BLOCKED_RAD * (1.0 - np.minimum(free / wanted, 1.0))
-        ahead = free[:, [0, 1, -1]].min(axis=1)
-        return self._steer(angles[cost.argmin(axis=1)], np.clip(ahead / BRAKING_M, 0.0, 1.0))
+        free = free_way(ranges, _HALF_WIDTH_M)
+        wanted_m = np.minimum(signals["goal_distance"], LOOK_AHEAD_M)
+        heading = way_round(ranges, free, _goal_bearing(signals), wanted_m)
+        return self._steer(heading, np.clip(straight_ahead(free) / BRAKING_M, 0.0, 1.0))
 
     def to_goal_as_observed(self, signals: Signals) -> Floats:
         """The same of what a policy sees, which is not the ranges but one over each."""
@@ -78,11 +72,8 @@ class Driver:
 
     def into_nearest(self, signals: Signals) -> Floats:
         """Head for what is touched soonest, the turn towards it counted."""
-        ranges = signals["lidar_range"]
-        angles = beam_angles(ranges)
-        turn_s = np.abs(angles) / self.max_turning_speed_radps
-        soonest = ranges / turtlebot3.ROBOT.max_forward_speed_mps + turn_s
-        return self._steer(angles[soonest.argmin(axis=1)], 1.0)
+        speed_mps, turning_radps = turtlebot3.ROBOT.max_forward_speed_mps, self.max_turning_speed_radps
+        return self._steer(soonest_touched(signals["lidar_range"], speed_mps, turning_radps), 1.0)
 
     def _steer(self, heading: Floats, speed: Floats | float) -> Floats:
         """Turn to a heading `[copies]`, rad from straight ahead, and drive at this share of the full speed."""
@@ -123,18 +114,3 @@ def _goal_bearing(signals: Signals) -> Floats:
     """Of the goal as localisation sees it, from straight ahead, counter-clockwise `[copies, 1]`, rad."""
     cosine, sine = signals["goal_direction"].T
     return np.arctan2(sine, cosine)[:, None]
-
-
-def beam_angles(ranges: Floats) -> Floats:
-    """Where the beams look, from straight ahead, counter-clockwise `[beams]`, rad."""
-    beams = ranges.shape[1]
-    return wrapped(2 * np.pi * np.arange(beams) / beams)
-
-
-def free_way(ranges: Floats, angles: Floats, half_width_m: float) -> Floats:
-    """How far a robot gets in each beam's direction before it touches what the beams hit `[copies, beams]`, m."""
-    between = angles - angles[:, None]
-    along, aside = ranges[:, None] * np.cos(between), ranges[:, None] * np.sin(between)
-    inside = half_width_m**2 - aside**2
-    reach = np.where((inside > 0) & (along > 0), along - np.sqrt(np.maximum(inside, 0.0)), np.inf)
-    return np.maximum(reach.min(axis=2), 0.0)
