@@ -202,6 +202,12 @@ def head_and_body_clearance(figure: Posture, points: Floats) -> Floats:
     return np.maximum(np.minimum(np.minimum(head, torso), arm), 0.0)
 
 
+def forearm_clearance(figure: Posture, points: Floats) -> Floats:
+    """From each of the points `[k, n, 3]` to the forearm that holds the hand out `[k, n]`, m; 0 inside."""
+    axis = distance_to_segment(points, figure.elbow[:, None], figure.wrist[:, None])
+    return np.maximum(axis - FOREARM_RADIUS_M, 0.0)
+
+
 # --- what the person does ---
 
 

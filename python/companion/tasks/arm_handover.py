@@ -158,6 +158,7 @@ class HandoverScene:
         thing_velocity = _velocity(truth, thing, velocity)
         past = np.linalg.norm(thing_velocity - state.person.hand_velocity[which], axis=1, keepdims=True)
         clearance = seated.head_and_body_clearance(figure, points)
+        to_forearm = seated.forearm_clearance(figure, points[:, :1]) - OBJECT_RADIUS_M
         touch = physics.sensor[which].max(axis=1)
         others = touch[:, _PERSON_SENSORS : _PERSON_SENSORS + len(seated.NOT_THE_HAND)].sum(axis=1)
         by_hand = touch[:, _PERSON_SENSORS + len(seated.NOT_THE_HAND)]
@@ -181,6 +182,7 @@ class HandoverScene:
             "relative_speed": past,
             "tool_speed": np.linalg.norm(thing_velocity, axis=1, keepdims=True),
             "clearance": clearance.min(axis=1, keepdims=True),
+            "forearm_clearance": np.maximum(to_forearm, 0.0),
             "speed_near_person": np.where(clearance < NEAR_PERSON_M, speeds, 0.0).max(axis=1, keepdims=True),
             "joint_speed": np.abs(velocity),
             "power": np.abs(physics.sensor[which, -1, 1:7] * velocity).sum(axis=1, keepdims=True),
@@ -296,6 +298,7 @@ TASK = Task(
         Signal("relative_speed", 1, "m/s", "True speed of the object past the hand, whose tremor is left out."),
         Signal("tool_speed", 1, "m/s", "True speed of the object."),
         Signal("clearance", 1, "m", "From object, flange or wrist to head, torso or upper arm, whichever is nearest."),
+        Signal("forearm_clearance", 1, "m", "From the object's side to the forearm that holds the hand out."),
         Signal("speed_near_person", 1, "m/s", "The fastest of them that is within 0.3 m of these, else 0."),
         Signal("joint_speed", 6, "rad/s", "True joint speeds, without sign."),
         Signal("power", 1, "W", "Mechanical power of the servos, the sum of |torque x speed|."),

@@ -28,3 +28,10 @@ def hurried_near_person(
 def touched_person(contact_person: SignalArray) -> Annotated[Values, Quantity(0, 1, better="less", momentary=True)]:
     """1 on a step with a contact with a person that the task forbids, else 0."""
     return contact_person[:, 0]
+
+
+def near_forearm(
+    forearm_clearance: SignalArray, *, wanted_m: float = 0.06
+) -> Annotated[Values, Quantity(0, 1, better="less")]:
+    """0 with `wanted_m` or more between the object and the person's forearm, 1 at a touch."""
+    return np.clip(1.0 - forearm_clearance[:, 0] / max(wanted_m, 1e-6), 0.0, 1.0)
