@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import mujoco
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -111,6 +112,19 @@ def test_object_and_hand_are_where_mujoco_has_them() -> None:
         palm = signals["hand_position_base"][copy] - (0, 0, arm_handover.RECEIVE_ABOVE_M)
         assert data.body("hand").xpos == pytest.approx(palm, abs=1e-9)
         assert data.body("person_head").xpos == pytest.approx(signals["head_position_base"][copy], abs=1e-9)
+
+
+def test_the_forearm_is_as_far_as_mujoco_says() -> None:
+    """The object is a capsule of 0.026 m, 0.018 m long between its ends' middles; the signal takes it for a ball."""
+    simulator = Simulator(TASK, 12)
+    signals = frames_of(simulator, baseline(), 25)[-1].signals
+    found = []
+    for copy in range(12):
+        model, data = simulator.show(copy)
+        forearm = int(model.body("person_forearm").geomadr[0])
+        found.append(mujoco.mj_geomDistance(model, data, model.geom("object").id, forearm, 2.0, None))
+    assert min(found) < 0.15
+    assert signals["forearm_clearance"][:, 0] == pytest.approx(found, abs=0.0095)
 
 
 def test_the_hand_is_seen_late_by_as_much_as_its_age_says() -> None:
