@@ -7,7 +7,7 @@ import pytest
 
 from companion.rewards.terms import functions
 from companion.rewards.terms._tolerance import Shape, tolerance
-from companion.rewards.terms.contact import too_close
+from companion.rewards.terms.contact import on_collision_course, too_close
 from companion.rewards.terms.goal import near_goal
 from companion.rewards.terms.handover import near_forearm
 from companion.rewards.terms.motion import action_change_squared, joint_speed_squared
@@ -52,5 +52,6 @@ def test_terms_worked_out_by_hand() -> None:
     assert action_change_squared(np.array([[2.0, 0.0], [1.0, 1.0]])) == pytest.approx([2.0, 1.0])
     assert joint_speed_squared(np.array([[1.0, 2.0, 3.0]])) == pytest.approx([14 / 3])
     assert too_close(np.array([[0.6], [0.15], [-0.1]]), wanted_m=0.3) == pytest.approx([0.0, 0.5, 1.0])
+    assert on_collision_course(np.array([[5.0], [1.5], [0.0]]), within_s=2.0) == pytest.approx([0.0, 0.25, 1.0])
     assert near_forearm(np.array([[0.08], [0.015], [0.0]]), wanted_m=0.06) == pytest.approx([0.0, 0.75, 1.0])
     assert near_goal(np.array([[0.1], [0.6]]), within_m=0.1, margin_m=0.5) == pytest.approx([1.0, 0.1])

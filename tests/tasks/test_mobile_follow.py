@@ -10,6 +10,8 @@ from companion import tasks
 from companion.robots import rosbot
 from companion.simulator.batch import Frame, Simulator
 from companion.tasks import _rosbot_base, mobile_follow
+from companion.tasks._mobile_room import contact_in_s
+from companion.tasks._people import empty_people
 from companion.tasks._rosbot_base import STAND
 
 TASK = tasks.load("mobile_follow")
@@ -113,6 +115,25 @@ def test_driving_into_the_person_ends_the_episode_and_is_the_robots_doing() -> N
     hit = next(frame for frame in frames if frame.terminated.any())
     assert value(hit.signals, "contact_person") == 1 and value(hit.signals, "contact_person_walked_in") == 0
     assert not hit.success.any()
+
+
+@pytest.mark.parametrize(
+    ("person", "walks", "drives", "seconds"),
+    [
+        ((2.0, 0.0), (-0.5, 0.0), (0.0, 0.0), 1.65 / 0.5),  # towards a robot that stands
+        ((1.0, 1.0), (0.0, -0.5), (0.5, 0.0), (math.sqrt(2) - 0.35) / math.sqrt(0.5)),  # both cross: head on
+        ((2.0, 0.5), (-0.5, 0.0), (0.0, 0.0), 5.0),  # passes at 0.5 m
+        ((1.0, 0.0), (0.5, 0.0), (0.4, 0.0), 5.0),  # walks away faster
+        ((0.3, 0.0), (0.0, 0.0), (0.0, 0.0), 0.0),  # touches
+    ],
+)
+def test_a_contact_is_foreseen(
+    person: tuple[float, float], walks: tuple[float, float], drives: tuple[float, float], seconds: float
+) -> None:
+    people = empty_people(1, 2)
+    people.position[0], people.velocity[0] = [person, (100.0, 100.0)], [walks, (0.0, 0.0)]
+    found = contact_in_s(people, np.array([0]), np.zeros((1, 2)), np.array([drives]), radius_m=0.15)
+    assert found[0, 0] == pytest.approx(seconds)
 
 
 def test_speed_near_somebody_is_told_apart_from_speed() -> None:

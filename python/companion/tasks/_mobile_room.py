@@ -144,6 +144,27 @@ def people_near(people: People, which: Which, place: Floats, velocity: Floats) -
     return distance[rows, nearest, None] - RADIUS_M, np.stack((robot_closing, person_closing), axis=1)
 
 
+LATER_S = 5.0
+"""Contacts later than this are nobody's concern yet."""
+
+
+def contact_in_s(people: People, which: Which, place: Floats, velocity: Floats, radius_m: float) -> Floats:
+    """How soon a robot of this radius touches somebody if neither it nor they change their velocity `[k, 1]`, s.
+
+    At most `LATER_S`; 0 in contact. `place` and `velocity` `[k, 2]` are the robot's middle, m and m/s in the room.
+    """
+    offset = people.position[which] - place[:, None]
+    speed = people.velocity[which] - velocity[:, None]
+    # |offset + t speed| = both radii, a quadratic equation in t.
+    squared = np.maximum((speed**2).sum(axis=2), 1e-9)
+    half = (offset * speed).sum(axis=2)
+    gap = (offset**2).sum(axis=2) - (radius_m + RADIUS_M) ** 2
+    root = half**2 - squared * gap
+    meets = (root > 0) & (half < 0)
+    time = np.where(meets, (-half - np.sqrt(np.maximum(root, 0.0))) / squared, LATER_S)
+    return np.clip(np.where(gap <= 0, 0.0, time), 0.0, LATER_S).min(axis=1, keepdims=True)
+
+
 _WALL_DIRECTIONS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 _WALL_COLOURS = ("0.93 0.90 0.84 1", "0.90 0.91 0.90 1", "0.93 0.90 0.84 1", "0.90 0.91 0.90 1")
 _FURNITURE_COLOURS = (

@@ -10,7 +10,7 @@ from companion.robots import rosbot
 from companion.robots._sensing import in_robot_frame as in_robot_frame
 from companion.signals import Signal
 from companion.tasks._lidar import as_scanned, cast, nearest_per_sector
-from companion.tasks._mobile_room import people_near
+from companion.tasks._mobile_room import contact_in_s, people_near
 from companion.tasks._people import RADIUS_M, People
 from companion.tasks._room import Room
 from companion.tasks._scene import Floats, Physics, Which, rows_of
@@ -77,6 +77,7 @@ TRUE_SIGNALS = (
     Signal("speed", 1, "m/s", "True forward speed, without sign."),
     Signal("speed_near_person", 1, "m/s", "The same while somebody is nearer to its middle than 0.7 m, else 0."),
     Signal("turning_speed", 1, "rad/s", "True turning speed, without sign."),
+    Signal("person_contact_in_s", 1, "s", "Until it touches somebody, if nobody changes their way; at most 5."),
     Signal("jerk", 1, "m/s³", "Change of its forward acceleration per second, over the last three decisions."),
     Signal("jerk_rms", 1, "m/s³", "Root mean square of that since the episode began."),
     Signal("power", 1, "W", "Mechanical power at the wheels."),
@@ -170,7 +171,8 @@ def measure(
     body_velocity = np.concatenate((forward, velocity[:, 2:3]), axis=1)
     gap = rows_of(room, which).clearance(place[:, None])
     # A robot that has bumped into somebody stands: what it was up to is its speed of the decision before.
-    before = base.speed[which, None] * np.concatenate((np.cos(yaw), np.sin(yaw)), axis=1)
+    ahead = np.concatenate((np.cos(yaw), np.sin(yaw)), axis=1)
+    before = base.speed[which, None] * ahead
     to_people, closing = people_near(people, which, place, before)
     sensor = physics.sensor[which]
     contact = sensor[:, :, 0].max(axis=1, keepdims=True) > 0
@@ -187,6 +189,7 @@ def measure(
         "speed": np.abs(forward),
         "speed_near_person": np.where(to_people < NEAR_M, np.abs(forward), 0.0),
         "turning_speed": np.abs(velocity[:, 2:3]),
+        "person_contact_in_s": contact_in_s(people, which, place, forward * ahead, _BOT.radius_m),
         "jerk": jerk[:, None],
         "jerk_rms": np.sqrt(base.jerk_squared[which] / decisions)[:, None],
         "power": np.abs(sensor[:, -1, 1:3] * physics.control[which, -1, :2]).sum(axis=1, keepdims=True),
