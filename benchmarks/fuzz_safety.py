@@ -1,9 +1,13 @@
 """Feeds the safety filter with broken sensor frames and wild policies, and counts what should never happen.
 
-`nice python benchmarks/fuzz_safety.py --frames 1000000` prints one JSON object per robot profile. A frame is what a
-link might give at one tick: good measurements, and among them missing, frozen, old, huge, misshapen and meaningless
-ones, with stamps and clocks that jump. The wanted commands are as wild. What should never happen is an exception, a
-command that is not finite, one outside the limits, or one that changes faster than they allow.
+`nice python benchmarks/fuzz_safety.py --frames 1000000 --into fuzz.jsonl` prints one JSON object per robot profile. A
+frame is what a link might give at one tick: good measurements, and among them missing, frozen, old, huge, misshapen and
+meaningless ones, with stamps and clocks that jump. The wanted commands are as wild. What should never happen is an
+exception, a command that is not finite, one outside the limits, or one that changes faster than they allow.
+
+The frames are run in pieces of 20,000, each a robot of its own with a seed of its own and a line of the file; pieces
+that it has are not run again, so that a run may be stopped and gone on with, and lines of several machines be put into
+one file.
 
 Predicted: none of these in 1,000,000 frames of either robot, and RUN in at least a tenth of the frames.
 """
@@ -12,8 +16,10 @@ import argparse
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +38,7 @@ MODELS = {"turtlebot3": "mobile_goto", "ur5e": "arm_reach"}
 ROOT = Path(__file__).parents[1]
 GOOD_SHARE = 0.985
 """Of the measurements; a frame has four or five, and it takes a second of good ones to get the robot going."""
+PIECE_FRAMES = 20_000
 CALM_FRAMES = 150
 """After each shower of bad ones, on average."""
 
@@ -45,14 +52,26 @@ class Outcome:
     failures: list[str] = field(default_factory=list)
     """What should never happen, the first few."""
     failed: int = 0
-    interventions: dict[str, int] = field(default_factory=dict)
+    interventions: Counter[str] = field(default_factory=Counter)
     refused: int = 0
+
+    def add(self, other: "Outcome") -> None:
+        """Take those of other frames in."""
+        self.frames += other.frames
+        self.failed += other.failed
+        self.refused += other.refused
+        self.modes.update(other.modes)
+        self.interventions.update(other.interventions)
+        self.failures = (self.failures + other.failures)[:MOST_TOLD]
+
+
+MOST_TOLD = 10
 
 
 class Fuzzer:
     """One robot's filter and senses under fire."""
 
-    def __init__(self, robot: str, seed: int) -> None:
+    def __init__(self, robot: str, seed: int | Sequence[int]) -> None:
         self._card = OnnxActor(ROOT / "exported_models" / f"{MODELS[robot]}.onnx").card
         self._profile, self._random = profiles.load(robot), np.random.default_rng(seed)
         self._period_s = self._card.control_period_s or 0.1
@@ -69,7 +88,7 @@ class Fuzzer:
         """So many frames."""
         for _ in range(frames):
             self._frame()
-        self.outcome.interventions = dict(self._safety.tally.interventions)
+        self.outcome.interventions = Counter(self._safety.tally.interventions)
         self.outcome.refused = sum(self._safety.refused.values())
         return self.outcome
 
@@ -180,7 +199,7 @@ class Fuzzer:
 
     def _fail(self, what: str) -> None:
         self.outcome.failed += 1
-        if len(self.outcome.failures) < 10:
+        if len(self.outcome.failures) < MOST_TOLD:
             self.outcome.failures.append(f"frame {self.outcome.frames}: {what}")
 
 
@@ -265,18 +284,85 @@ def _size(interface: Interface, name: str) -> int:
     return next(one.size for one in interface.measured if one.name == name)
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Some of the frames."""
+
+    robot: str
+    seed: int
+    number: int
+    size: int
+
+
+def line_of(piece: Piece) -> dict[str, Any]:
+    """Run a piece; what came of it."""
+    start = time.perf_counter()
+    outcome = Fuzzer(piece.robot, (piece.seed, piece.number)).run(piece.size)
+    return {**asdict(piece), **vars(outcome), "seconds": round(time.perf_counter() - start, 2)}
+
+
+def pieces(robot: str, seed: int, frames: int) -> list[Piece]:
+    """What so many frames are run in; the last one may be shorter."""
+    starts = range(0, frames, PIECE_FRAMES)
+    return [Piece(robot, seed, number, min(PIECE_FRAMES, frames - start)) for number, start in enumerate(starts)]
+
+
+def lines_in(path: Path | None) -> dict[Piece, dict[str, Any]]:
+    """The pieces that a file has; a line that was torn is left out, and run again."""
+    found = {}
+    for text in path.read_text().splitlines() if path is not None and path.exists() else []:
+        with suppress(ValueError):
+            line = json.loads(text)
+            found[Piece(line["robot"], line["seed"], line["number"], line["size"])] = line
+    return found
+
+
+def run_missing(wanted: Sequence[Piece], asked: argparse.Namespace) -> Iterator[tuple[Piece, dict[str, Any]]]:
+    """Of each piece the line of the file, or a new one, which is added to it; no more new ones when the time is up."""
+    done = lines_in(asked.into)
+    yield from ((piece, done[piece]) for piece in wanted if piece in done)
+    missing = [piece for piece in wanted if piece not in done]
+    end_s = time.monotonic() + 60 * asked.minutes
+    with ProcessPoolExecutor(asked.processes) as pool:
+        for first in range(0, len(missing), asked.processes):
+            if time.monotonic() > end_s:
+                return
+            together = missing[first : first + asked.processes]
+            for piece, line in zip(together, pool.map(line_of, together), strict=True):
+                if asked.into is not None:
+                    with asked.into.open("a") as file:
+                        print(json.dumps(line), file=file)
+                yield piece, line
+
+
+def summed(lines: Sequence[dict[str, Any]]) -> Outcome:
+    """All of a robot's pieces together."""
+    total = Outcome()
+    for line in lines:
+        given = {name: line[name] for name in vars(total)}
+        total.add(Outcome(**{**given, **{name: Counter(given[name]) for name in ("modes", "interventions")}}))
+    return total
+
+
 def main(words: Sequence[str] | None = None) -> None:
     """Fuzz each robot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=100_000, help="per robot (default: %(default)s)")
+    parser.add_argument("--into", type=Path, default=None, help="a line per piece; those that are there are not run")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no more pieces after so long")
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--robots", nargs="+", default=sorted(MODELS), choices=sorted(MODELS))
-    arguments = parser.parse_args(words)
-    for robot in arguments.robots:
-        start = time.perf_counter()
-        outcome = Fuzzer(robot, arguments.seed).run(arguments.frames)
-        frames_per_s = arguments.frames / (time.perf_counter() - start)
-        print(json.dumps({"robot": robot, **vars(outcome), "frames_per_s": round(frames_per_s)}), flush=True)
+    asked = parser.parse_args(words)
+    every = (piece for robot in asked.robots for piece in pieces(robot, asked.seed, asked.frames))
+    wanted = sorted(every, key=lambda piece: piece.number)  # all robots in turn, should the time be up
+    found = dict(run_missing(wanted, asked))
+    for robot in asked.robots:
+        lines = [line for piece, line in found.items() if piece.robot == robot]
+        outcome, seconds = summed(lines), sum(line["seconds"] for line in lines)
+        speed = round(outcome.frames / seconds) if seconds else None
+        told = {"robot": robot, "wanted": asked.frames, **vars(outcome), "frames_per_s": speed}
+        print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":

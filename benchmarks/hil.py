@@ -1,28 +1,35 @@
 """The fault matrix: the whole runtime against the simulated robot, with everything that may go wrong in between.
 
-`python benchmarks/hil.py` runs delay x jitter x loss x fault x policy in mobile_goto, in simulated time: every cell is
-a run of policy, senses, safety filter and loop against the robot with its sensors at their own rates and a watchdog,
-each in a room of its own (`companion.cli._fault_runs`). A cell's fault begins after 4 s and lasts 3 s, unless it is for
-good. It prints one JSON object per fault and policy, over all channels, then the table. `--quick` takes two channels.
+`python benchmarks/hil.py --into hil.jsonl` runs delay x jitter x loss x fault x policy in mobile_goto, in simulated
+time: every cell is a run of policy, senses, safety filter and loop against the robot with its sensors at their own
+rates and a watchdog, each in a room of its own (`companion.cli._fault_runs`). A cell's fault begins after 4 s and lasts
+3 s, unless it is for good. Each cell is one line of the file, and cells that it has are not run again: stop it, go on
+later (`--minutes`), and put lines of several machines into one file. Cells are run in an order that mixes all, so that
+a part of the matrix is a fair sample of it. Then the table is printed; `--table` prints it alone.
 
 The second policy is the worst one that could be: it wants full speed ahead, always.
 
-Promised: no contact in which the robot itself is faster than ISO/TS 15066 allows at frail legs, and never from a fault;
-the robot stands within the time that stands in the table.
+Promised: no contact in which the robot itself is faster than ISO/TS 15066 allows at frail legs, none that the robot
+makes by itself while something is wrong, and it stands within the time in the table for as long as the fault lasts.
 """
 
 import argparse
+import hashlib
 import json
-from collections.abc import Iterator
+import sys
+import time
+import zlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from companion.cli._fault_runs import Case, FullSpeedAhead, Outcome, RuntimeFault, run
+from companion.cli._fault_runs import STANDING_MPS, Case, FullSpeedAhead, RuntimeFault, run
 from companion.deploy import profiles
 from companion.deploy.actor import OnnxActor
 from companion.deploy.safety import BODY_PARTS, contact_speed_mps
@@ -35,6 +42,10 @@ JITTERS_S = (0.0, 0.01, 0.03)
 LOSSES = (0.0, 0.01, 0.05, 0.2)
 POLICIES = ("trained", "full speed ahead")
 WITHIN = f"{ONSET_S:g}..{ONSET_S + LASTS_S:g}"
+LOSS_SLACK_S = 0.6
+"""Where messages are lost: three scans, or the watchdog's first stops."""
+TOGETHER = 4
+"""Cells that are handed to a process at once."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +90,28 @@ KINDS = (
 class Cell:
     """One run."""
 
-    channel: Channel
-    kind: Kind
+    fault: str
+    """Name of a kind."""
     policy: str
-    seed: int
+    delay_s: float
+    jitter_s: float
+    loss: float
+    repeat: int
+
+    @property
+    def seed(self) -> int:
+        """Of its room and of all chance in it: a number of its own, whichever cells there are beside it."""
+        return zlib.crc32(json.dumps(asdict(self)).encode())
+
+    @property
+    def kind(self) -> Kind:
+        """What goes wrong."""
+        return next(kind for kind in KINDS if kind.name == self.fault)
+
+    @property
+    def slack_s(self) -> float:
+        """What the channel may add to a stop: twice its delay, three deviations, and messages that are lost."""
+        return 2 * self.delay_s + 3 * self.jitter_s + (LOSS_SLACK_S if self.loss else 0.0)
 
 
 @cache
@@ -91,72 +120,110 @@ def _actors() -> dict[str, OnnxActor | FullSpeedAhead]:
     return {"trained": trained, "full speed ahead": FullSpeedAhead(trained)}
 
 
-def outcome_of(cell: Cell) -> Outcome:
-    """Run a cell."""
-    faults = (parse_fault(cell.kind.fault),) if cell.kind.fault else ()
+def line_of(cell: Cell) -> dict[str, Any]:
+    """Run a cell; what came of it."""
+    kind = cell.kind
     case = Case(
-        Plan(cell.channel, faults),
+        Plan(Channel(cell.delay_s, cell.jitter_s, cell.loss), (parse_fault(kind.fault),) if kind.fault else ()),
         ONSET_S,
         END_S,
-        runtime=cell.kind.runtime,
-        command_timeout_s=cell.kind.command_timeout_s,
+        runtime=kind.runtime,
+        command_timeout_s=kind.command_timeout_s,
         seed=cell.seed,
     )
-    return run(_actors()[cell.policy], case)
+    outcome = run(_actors()[cell.policy], case)
+    contacts = [asdict(episode.contact) for episode in outcome.episodes if episode.contact is not None]
+    clearances = [episode.clearance_m for episode in outcome.episodes if np.isfinite(episode.clearance_m)]
+    return {
+        **asdict(cell),
+        "model": model_name(),
+        "was_moving": outcome.was_moving,
+        "was_carried": outcome.was_carried,
+        "stopped_after_s": outcome.stopped_after_s,
+        "stopping_distance_m": outcome.stopping_distance_m,
+        "moved_again": outcome.moved_again,
+        "episodes": len(outcome.episodes),
+        "successes": sum(episode.success for episode in outcome.episodes),
+        "contacts": contacts,
+        "clearance_m": min(clearances, default=None),
+        "top_speed_mps": outcome.top_speed_mps,
+        "stops": dict(outcome.stops),
+    }
 
 
-def cells(channels: list[Channel], seeds: int) -> list[Cell]:
-    """All of them; every cell has rooms of its own."""
-    every = product(KINDS, POLICIES, channels, range(seeds))
-    return [Cell(channel, kind, policy, seed) for seed, (kind, policy, channel, _) in enumerate(every)]
+@cache
+def model_name() -> str:
+    """Of the policy, so that runs of two are never taken together."""
+    return hashlib.sha256(MODEL.read_bytes()).hexdigest()[:12]
 
 
-def summed(pairs: list[tuple[Cell, Outcome]]) -> dict[str, object]:
+def cells(quick: bool, repeats: int) -> list[Cell]:
+    """All of them, well mixed; every cell has a room of its own."""
+    channels = [(0.0, 0.0, 0.0), (0.1, 0.03, 0.05)] if quick else product(DELAYS_S, JITTERS_S, LOSSES)
+    every = product((kind.name for kind in KINDS), POLICIES, channels, range(repeats))
+    return sorted(
+        (Cell(fault, policy, *channel, repeat) for fault, policy, channel, repeat in every), key=lambda cell: cell.seed
+    )
+
+
+def is_late(line: dict[str, Any]) -> bool:
+    """Whether the robot moved when it had to stand."""
+    cell = cell_of(line)
+    within_s = cell.kind.stands_within_s
+    if within_s is None or not line["was_moving"] or line["was_carried"]:
+        return False
+    return line["stopped_after_s"] is None or line["stopped_after_s"] > within_s + cell.slack_s
+
+
+def own_contacts(line: dict[str, Any]) -> list[float]:
+    """How fast the robot was in the contacts that it made itself: it moved, and nobody walked into it."""
+    speeds = (one["speed_mps"] for one in line["contacts"] if not one["has_walked_in"])
+    return [speed for speed in speeds if speed >= STANDING_MPS]
+
+
+def cell_of(line: dict[str, Any]) -> Cell:
+    """Which cell a line is of."""
+    return Cell(*(line[name] for name in Cell.__dataclass_fields__))
+
+
+def summed(lines: Sequence[dict[str, Any]]) -> dict[str, object]:
     """The figures of one fault and policy over its runs."""
-    kind, policy = pairs[0][0].kind, pairs[0][0].policy
-    moving = [(cell, outcome) for cell, outcome in pairs if outcome.was_moving]
-    # What the channel takes counts beside: twice its delay, three deviations, and a burst that is lost.
-    slack = [2 * cell.channel.delay_s + 3 * cell.channel.jitter_s for cell, _ in moving]
-    stops = [outcome.stopped_after_s for _, outcome in moving]
-    stopped = [time_s for time_s in stops if time_s is not None]
-    late = [
-        time_s is None or time_s > (kind.stands_within_s or np.inf) + more + (0.6 if cell.channel.loss else 0.0)
-        for time_s, more, (cell, _) in zip(stops, slack, moving, strict=True)
-    ]
-    contacts = [outcome.contact_mps for _, outcome in pairs if outcome.contact_mps >= 0]
-    distance = [outcome.stopping_distance_m for _, outcome in moving if outcome.stopping_distance_m is not None]
-    clearance = [episode.clearance_m for _, outcome in pairs for episode in outcome.episodes]
-    episodes = sum(len(outcome.episodes) for _, outcome in pairs)
+    kind = cell_of(lines[0]).kind
+    judged = [line for line in lines if line["was_moving"] and not line["was_carried"]]
+    promises = kind.stands_within_s is not None
+    stops = [line["stopped_after_s"] for line in judged if promises and line["stopped_after_s"] is not None]
+    ways = [line["stopping_distance_m"] for line in judged if promises and line["stopping_distance_m"] is not None]
+    own = [speed for line in lines for speed in own_contacts(line)]
+    touched = [one["speed_mps"] for line in lines for one in line["contacts"]]
+    clearance = [line["clearance_m"] for line in lines if line["clearance_m"] is not None]
     return {
         "fault": kind.name,
-        "policy": policy,
-        "runs": len(pairs),
-        "moving at its begin": len(moving),
-        "stood after s, median": round(float(np.median(stopped)), 2) if stopped else None,
-        "stood after s, most": round(max(stopped), 2) if stopped else None,
+        "policy": lines[0]["policy"],
+        "runs": len(lines),
+        "moving at its begin": len(judged),
+        "stood after s, median": round(float(np.median(stops)), 2) if stops else None,
+        "stood after s, most": round(max(stops), 2) if stops else None,
         "promised s": kind.stands_within_s,
-        "later than promised": sum(late) if kind.stands_within_s is not None else None,
-        "stopping distance m, most": round(max(distance), 3) if distance else None,
-        "episodes ended": episodes,
-        "successes": sum(episode.success for _, outcome in pairs for episode in outcome.episodes),
-        "contacts": len(contacts),
-        "robot's speed in a contact m/s, most": round(max(contacts), 3) if contacts else None,
+        "later than promised": sum(map(is_late, lines)) if promises else None,
+        "way meanwhile m, most": round(max(ways), 3) if ways else None,
+        "episodes ended": sum(line["episodes"] for line in lines),
+        "successes": sum(line["successes"] for line in lines),
+        "contacts": len(touched),
+        "made by the robot": len(own),
+        "robot's speed in a contact m/s, most": round(max(touched), 3) if touched else None,
         "least clearance m": round(min(clearance), 3) if clearance else None,
     }
 
 
-def grouped(pairs: Iterator[tuple[Cell, Outcome]]) -> Iterator[dict[str, object]]:
-    """One summary per fault and policy, as soon as it is complete."""
-    together: list[tuple[Cell, Outcome]] = []
-    for cell, outcome in pairs:
-        if together and (cell.kind, cell.policy) != (together[0][0].kind, together[0][0].policy):
+def grouped(lines: Sequence[dict[str, Any]]) -> Iterator[dict[str, object]]:
+    """One summary per fault and policy."""
+    for kind, policy in product(KINDS, POLICIES):
+        together = [line for line in lines if (line["fault"], line["policy"]) == (kind.name, policy)]
+        if together:
             yield summed(together)
-            together = []
-        together.append((cell, outcome))
-    yield summed(together)
 
 
-def table(rows: list[dict[str, object]]) -> str:
+def table(rows: Sequence[dict[str, object]]) -> str:
     """In Markdown."""
     names = list(rows[0])
     lines = [
@@ -167,25 +234,64 @@ def table(rows: list[dict[str, object]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def main() -> None:
-    """Run the matrix."""
+def lines_in(path: Path) -> list[dict[str, Any]]:
+    """What was run so far; a line that was torn when the machine went down is left out and run again.
+
+    Raises:
+        ValueError: if the file holds runs of another policy.
+    """
+    found = []
+    for number, text in enumerate(path.read_text().splitlines() if path.exists() else [], 1):
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if line.get("model") != model_name():
+            raise ValueError(f"{path}, line {number}: of another policy than {MODEL.name}; choose another file")
+        found.append(line)
+    return found
+
+
+def run_into(path: Path, wanted: Sequence[Cell], asked: argparse.Namespace) -> None:
+    """Run the cells that the file has not, until the time is up."""
+    done = {cell_of(line) for line in lines_in(path)}
+    missing = [cell for cell in wanted if cell not in done]
+    print(f"{len(wanted) - len(missing)} of {len(wanted)} cells are there", file=sys.stderr)
+    end_s, together = time.monotonic() + 60 * asked.minutes, asked.processes * TOGETHER
+    with ProcessPoolExecutor(asked.processes) as pool, path.open("a") as file:
+        if path.stat().st_size and not path.read_bytes().endswith(b"\n"):
+            file.write("\n")
+        for first in range(0, len(missing), together):
+            if time.monotonic() > end_s:
+                break
+            for line in pool.map(line_of, missing[first : first + together]):
+                print(json.dumps(line, allow_nan=False), file=file, flush=True)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the matrix, or a part of it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--into", type=Path, default=Path("hil.jsonl"), help="a line per cell (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no more cells after so long")
     parser.add_argument("--quick", action="store_true", help="two channels instead of sixty")
-    parser.add_argument("--seeds", type=int, default=1, help="rooms per cell")
+    parser.add_argument("--repeats", type=int, default=1, help="rooms per cell")
     parser.add_argument("--processes", type=int, default=1)
-    asked = parser.parse_args()
-    every = [Channel(*one) for one in product(DELAYS_S, JITTERS_S, LOSSES)]
-    channels = [Channel(), Channel(0.1, 0.03, 0.05)] if asked.quick else every
-    runs = cells(channels, asked.seeds)
-    rows = []
-    with ProcessPoolExecutor(asked.processes) as pool:
-        for row in grouped(zip(runs, pool.map(outcome_of, runs, chunksize=4), strict=True)):
-            rows.append(row)
-            print(json.dumps(row), flush=True)
+    parser.add_argument("--table", action="store_true", help="run nothing, print the table")
+    asked = parser.parse_args(words)
+    if not asked.table:
+        run_into(asked.into, cells(asked.quick, asked.repeats), asked)
+    lines = lines_in(asked.into)
+    if not lines:
+        sys.exit(f"{asked.into}: no cell was run")
     profile = profiles.load("turtlebot3")
     assert isinstance(profile, profiles.MobileProfile)
     allowed = contact_speed_mps(BODY_PARTS[profile.contact_part], profile.mass_kg)
-    print(f"\n{table(rows)}\n\nallowed in a contact with a frail {profile.contact_part}: {allowed:.2f} m/s")
+    print(
+        f"{table(list(grouped(lines)))}\n\nallowed in a contact with a frail {profile.contact_part}: {allowed:.2f} m/s"
+    )
+    for line in lines:
+        if is_late(line) or own_contacts(line):
+            print(f"look at: {json.dumps(line)}")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,17 @@
 
 import io
 import json
+import socket
+import threading
+import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from companion.cli._enabling import Keyboard
+from companion.deploy.enabling import Keyboard
 from companion.deploy.safety import Operator
 from companion.rewards.ledger import open_ledger
 from tests.cli.conftest import REPOSITORY, Companion
@@ -49,6 +55,50 @@ def test_what_a_robot_did_is_scored_like_a_training(box: Path, tmp_path: Path, c
     assert scored["recipes"][0]["return_of_successes"] > 3.0
     companion("rewards", "unbox", box, ledger).assert_refused("holds something")
     companion("rewards", "unbox", ARM, tmp_path / "other").assert_refused("arm_reach.onnx", "no black box")
+
+
+def test_a_black_box_is_replayed_and_the_same_policy_answers_the_same(box: Path, companion: Companion) -> None:
+    replay = ("--link", "recorded", "--link-set", f"box={box}")
+    told = json.loads(companion("deploy", ARM, *replay, "--json").out)
+    assert told["is_alike"] and told["same_model"] and told["ticks"] == told["modes_alike"] > 60
+    assert told["acted_both"] > 40 and told["acted_then_only"] == told["acted_now_only"] == 0
+    assert told["action_difference"] < 1e-5 and told["command_difference"] < 1e-5
+    shown = companion("deploy", ARM, *replay)
+    assert shown.code == 0 and "the same file" in shown.out and "ticks that differ" in shown.out
+    companion("deploy", MOBILE, *replay).assert_refused(
+        "arm.box", "is of task arm_reach; the policy is for mobile_goto"
+    )
+    companion("deploy", ARM, "--link", "recorded", "--link-set", f"box={ARM}").assert_refused("no black box")
+    companion("deploy", ARM, *replay, "--seconds", "3").assert_refused("--seconds", "replayed whole")
+    companion("deploy", ARM, *replay, "--link-set", "speed=2").assert_refused("--link-set speed", "needs none")
+    companion("deploy", ARM, "--link", "recorded").assert_refused("needs bag=", "box=")
+
+
+def test_its_status_page_tells_of_the_run_and_a_taken_port_stops_it_before(
+    companion: Companion, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        refused = companion("deploy", ARM, "--status", taken, "--black-box", tmp_path / "a.box")
+    refused.assert_refused(f"--status: 127.0.0.1:{taken}: Address already in use")
+    assert not (tmp_path / "a.box").exists(), "nothing is left behind"
+    companion("deploy", ARM, "--status", "here").assert_refused("--status here: expected [HOST:]PORT")
+    seen: list[dict[str, Any]] = []
+    asking = threading.Thread(target=_ask, args=(taken, seen))
+    asking.start()
+    shown = companion("deploy", ARM, "--episodes", "3", "--status", f"0.0.0.0:{taken}")
+    asking.join()
+    assert shown.code == 0 and f"http://0.0.0.0:{taken}/" in shown.err and shown.err.count("warning:") == 1
+    assert seen and seen[-1]["about"]["task"] == "arm_reach" and seen[-1]["mode"] in ("INIT", "READY", "ARMED", "RUN")
+
+
+def _ask(port: int, seen: list[dict[str, Any]]) -> None:
+    """Look at the page until it has something to tell."""
+    end_s = time.monotonic() + 60
+    while time.monotonic() < end_s and not (seen and "mode" in seen[-1]):
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/status.json", timeout=5) as answer:
+            seen.append(json.load(answer))
+        time.sleep(0.02)
 
 
 def test_bad_input_is_refused_in_one_line(tmp_path: Path, box: Path, companion: Companion) -> None:

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from companion import tasks
 from companion.cli._robot_play import Play, Robot, told
 from companion.deploy.link import TURTLEBOT3
+from companion.deploy.links._robot_end import Taken
 from companion.deploy.links.udp import Settings, UdpLink, UdpRobot
 from companion.simulator.faults import Plan, parse_fault
 from companion.simulator.robot import Contact, Episode, RobotSimulator
@@ -85,6 +88,19 @@ def test_a_wrong_type_is_not_taken(tmp_path: Path) -> None:
     assert both.link.read()["scan"].stamp_s < 1.0 < both.link.read()["velocity"].stamp_s
     assert both.link.refused["part"] > 3
     both.close()
+
+
+def test_further_stops_hold_the_robot_where_the_first_one_did() -> None:
+    """An arm that is held anew wherever it is sinks a little under its load each time."""
+    done: list[str] = []
+    simulator: Any = SimpleNamespace(
+        time_s=0.0, stop=lambda: done.append("stop"), command=lambda values, over_s: done.append("command")
+    )
+    play = Play(Robot(simulator, SimpleNamespace(), Plan()))  # pyright: ignore[reportArgumentType] (no wire is needed)
+    stop, command = Taken(np.zeros(6), is_stop=True), Taken(np.zeros(6))
+    for taken in (stop, stop, command, stop, stop):
+        play._obey(taken)
+    assert done == ["stop", "command", "stop"] and play.tally.stops == 4
 
 
 def test_an_episode_is_told_in_one_line() -> None:

@@ -1,17 +1,24 @@
 """The black box keeps whole ticks only, however its writer ended, and never grows."""
 
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from companion.deploy import black_box
 from companion.deploy.black_box import BlackBox, BlackBoxError, Entry, Page
+from companion.deploy.link import Measurement, Quantity
 from companion.signals import Signal
 
 SIGNALS = (Signal("speed", 1, "m/s", "How fast."), Signal("place", 2, "m", "Where."))
@@ -128,6 +135,82 @@ def test_a_write_that_fails_later_is_told_and_does_not_raise(tmp_path: Path, mon
         box.add(entry(2))
     assert box.failed == "Input/output error"
     box.close()
+
+
+@contextmanager
+def no_more_bytes() -> Iterator[None]:
+    """The kernel lets this process write to no file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_writes_that_the_kernel_refuses_are_told_until_they_succeed_again(tmp_path: Path) -> None:
+    with no_more_bytes(), pytest.raises(BlackBoxError, match=r"a\.box: File too large"):
+        BlackBox(tmp_path / "a.box", page())
+    assert list(tmp_path.iterdir()) == []
+    box = BlackBox(tmp_path / "a.box", page())
+    box.add(entry(1))
+    with no_more_bytes():
+        box.add(entry(2))
+        failed = box.failed
+    assert failed == "File too large"
+    box.add(entry(3))
+    assert box.failed == ""
+    box.close()
+    assert black_box.read(tmp_path / "a.box").records["now_s"].tolist() == pytest.approx([0.1, 0.3])
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 256 KiB, where this user may mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no disk may be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_disk_that_fills_up_takes_nothing_from_a_black_box_and_lets_no_other_begin(small_disk: Path) -> None:
+    box = BlackBox(small_disk / "a.box", page(capacity=100))
+    with pytest.raises(OSError, match="No space left"):
+        (small_disk / "else").write_bytes(bytes(1 << 20))
+    for number in range(1, 251):
+        box.add(entry(number))
+        assert box.failed == ""
+    box.close()
+    found = black_box.read(small_disk / "a.box")
+    assert found.torn == 0 and found.records["number"].tolist() == list(range(151, 251))
+    with pytest.raises(BlackBoxError, match=r"b\.box: No space left on device"):
+        BlackBox(small_disk / "b.box", page(capacity=100))
+    assert not (small_disk / "b.box").exists()
+
+
+def test_what_the_link_gave_is_kept_raw_and_what_was_no_measurement_is_seen_to_be_none(tmp_path: Path) -> None:
+    quantities = (Quantity("scan", 20, "m"), Quantity("velocity", 2, "m/s"), Quantity("goal", 2, "m"))
+    box = BlackBox(tmp_path / "a.box", replace(page(), measured=quantities, needed=("operator",), shadow=True))
+    third = 1 / 3  # of a scan only what a float32 holds is kept
+    measured = {
+        "scan": Measurement(np.full(20, third), 1e9 + third, 5.25),
+        "velocity": Measurement(np.zeros(3), 7, 5.0),
+    }
+    box.add(replace(entry(1), measured=measured, operator=(True, False, True), external="watchdog: silent"))
+    wild: Any = {"scan": Measurement(np.full(20, 1e300), np.nan, 1.0), "velocity": None, "goal": "left"}
+    box.add(replace(entry(2), measured=wild))
+    box.close()
+    found = black_box.read(tmp_path / "a.box")
+    assert found.page.measured == quantities and found.page.needed == ("operator",) and found.page.shadow
+    first, second = found.records
+    assert first["measured.scan"].tolist() == [float(np.float32(third))] * 20
+    assert first["stamp_s"].tolist()[:2] == [1e9 + third, 7.0] and first["arrived_s"].tolist() == [5.25, 5.0, -np.inf]
+    assert np.isnan(first["measured.velocity"]).all(), "one entry too many"
+    assert first["operator"].tolist() == [1, 0, 1] and first["external"] == b"watchdog: silent"
+    assert np.isinf(second["measured.scan"]).all() and np.isnan(second["arrived_s"]).tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize("content", [b"", b"CMPNBOX1", b"CMPNBOX1" + bytes(8), b"PK\x03\x04" + bytes(5000)])

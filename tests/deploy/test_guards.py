@@ -219,3 +219,23 @@ def test_where_it_must_not_be_nothing_is_sent() -> None:
     arm = Reacher(start=out)
     assert arm.guard.rest(arm.view()) is None
     assert arm.guard.problems(arm.view()) == ["joint_position: outside the joints' limits"]
+
+
+@pytest.mark.parametrize(("speed_radps", "held_rad"), [(0.5, 0.03), (50.0, 0.1), (-0.5, 0.02)])
+def test_an_arm_that_stops_stays_where_it_is_by_now(speed_radps: float, held_rad: float) -> None:
+    """It was measured 0.02 s ago at 0.02 rad, told to be at 0.1; held there it would be pulled back, or go on."""
+    profile, start = profiles.load("ur5e"), READY
+    assert isinstance(profile, ArmProfile)
+    guard = ArmGuard(profile, 0.05)
+
+    def view(pan_rad: float, speed: float) -> View:
+        values = {"joint_position": start + pan_rad * FIRST, "joint_velocity": speed * FIRST}
+        return View(1.0, values, {"joint_position": 0.02, "joint_velocity": 0.02}, ())
+
+    guard.rest(view(0.0, 0.0))
+    led = [guard.limit(start + 0.1 * FIRST, view(0.02, speed_radps), set()) for _ in range(20)]
+    assert led[-1] == pytest.approx(start + 0.1 * FIRST, abs=1e-6)
+    assert guard.rest(view(0.02, speed_radps)) == pytest.approx(start + held_rad * FIRST, abs=1e-6)
+
+
+FIRST = np.eye(6)[0]

@@ -1,4 +1,7 @@
-"""What goes into the edge bundle can be read by Python 3.8, which a Jetson with JetPack 5 has."""
+"""What goes into the edge bundle can be read by Python 3.8, which a Jetson with JetPack 5 has.
+
+No Python 3.8 is needed for this. test_bundle.py runs the bundle in the oldest Python that is found.
+"""
 
 import ast
 import builtins
@@ -6,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from companion.cli._bundle import runtime_files
+
 PACKAGE = Path(__file__).parents[2] / "python" / "companion"
-BUNDLE = [
-    *(PACKAGE / f"{name}.py" for name in ("policy_card", "signals", "menu")),
-    *(PACKAGE / "robots" / f"{name}.py" for name in ("__init__", "_sensing", "turtlebot3", "ur5e")),
-    *sorted((PACKAGE / "deploy").glob("*.py")),
-    *sorted((PACKAGE / "deploy" / "profiles").glob("*.py")),
-    *sorted((PACKAGE / "deploy" / "senses").glob("*.py")),
-]
+BUNDLE = runtime_files()
 GENERICS = {"tuple", "list", "dict", "set", "frozenset", "type"}
-TOO_NEW = {"removeprefix", "removesuffix", "is_relative_to", "readlink", "zip_longest_strict"}
+TOO_NEW = {"removeprefix", "removesuffix", "is_relative_to", "readlink", "with_stem", "bit_count", "randbytes"}
+TOO_NEW_NAMES = {
+    "functools": {"cache"},
+    "itertools": {"pairwise", "batched"},
+    "math": {"lcm", "nextafter", "ulp"},
+    "typing": {"Annotated", "ParamSpec", "TypeAlias", "TypeGuard", "Self", "assert_never", "override"},
+}
 
 
 @pytest.mark.parametrize("path", BUNDLE, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -31,6 +36,10 @@ def _too_new(tree: ast.Module):
             yield f"{node.value.id}[…] in line {node.lineno}"
         if isinstance(node, ast.Attribute) and node.attr in TOO_NEW:
             yield f"{node.attr} in line {node.lineno}"
+        if isinstance(node, ast.ImportFrom) and (new := _names(node) & TOO_NEW_NAMES.get(node.module or "", set())):
+            yield f"{new} in line {node.lineno}"
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and _is_dict(node.left, node.right):
+            yield f"dict | dict in line {node.lineno}"
         if isinstance(node, ast.Call) and any(one.arg in ("strict", "slots", "kw_only") for one in node.keywords):
             yield f"a keyword in line {node.lineno}"
         if (
@@ -40,6 +49,14 @@ def _too_new(tree: ast.Module):
             and _is_type(node.right)
         ):
             yield f"X | Y in line {node.lineno}"
+
+
+def _names(node: ast.ImportFrom) -> set[str]:
+    return {one.name for one in node.names}
+
+
+def _is_dict(*nodes: ast.expr) -> bool:
+    return any(isinstance(node, ast.Dict | ast.DictComp) for node in nodes)
 
 
 def _is_type(node: ast.expr) -> bool:

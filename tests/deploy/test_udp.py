@@ -369,3 +369,27 @@ def test_python_3_8_reads_it(file: str) -> None:
     text = (ROOT / "python/companion/deploy" / file).read_text(encoding="utf-8")
     tree = ast.parse(text, feature_version=(3, 8))
     assert any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body)
+
+
+def test_a_robot_that_hears_no_command_may_stop_by_itself_once_and_again(tmp_path: Path) -> None:
+    now = [0.0]
+    robot = udp.UdpRobot(TURTLEBOT3, KEY, ("127.0.0.1", 0), lambda: now[0], silent_stop_s=0.32)
+    (tmp_path / "key").write_text(KEY.hex())
+    link = udp.UdpLink(TURTLEBOT3, udp.Settings("127.0.0.1", str(tmp_path / "key"), robot.port), lambda: now[0])
+
+    def heard(until_s: float) -> list[tuple[float, bool]]:
+        found = []
+        while now[0] < until_s - 1e-9:
+            now[0] = round(now[0] + 0.05, 2)
+            link.read()
+            found += [(now[0], taken.is_stop) for taken in robot.commands()]
+        return found
+
+    assert heard(1.0) == [], "before anybody commands there is nothing to stop"
+    for _ in range(2):  # and it takes commands again
+        link.send(np.array((0.2, 0.0)))
+        (first, *others) = heard(now[0] + 1.0)
+        assert not first[1] and [is_stop for _, is_stop in others] == [True]
+        assert others[0][0] - first[0] == pytest.approx(0.35)
+    link.close()
+    robot.close()

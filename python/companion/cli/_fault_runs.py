@@ -47,6 +47,12 @@ class Case:
     seed: int = 0
     set: Mapping[str, float] | None = None
 
+    @property
+    def over_s(self) -> float:
+        """When the last fault is over, or the run."""
+        ends = (fault.start_s + fault.value if fault.kind == "restart" else fault.end_s for fault in self.plan.faults)
+        return self.end_s if self.runtime else min(self.end_s, max(ends, default=self.end_s))
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -55,10 +61,14 @@ class Outcome:
     was_moving: bool
     """When the fault began."""
     stopped_after_s: float | None
-    """From the fault's begin until the robot first stood; None if it never did before it ended."""
+    """From the fault's begin until the robot stood and went on standing for as long as the fault lasted; None if it
+    still moved when the fault was over."""
     stopping_distance_m: float | None
+    """Its way meanwhile, standing and starting again included; None likewise."""
     moved_again: bool
-    """After it had stood, before the run ended."""
+    """Once the fault was over, or without one."""
+    was_carried: bool
+    """An episode ended while the fault lasted: the robot was put down elsewhere, and its standing says nothing."""
     episodes: tuple[Episode, ...]
     top_speed_mps: float
     stops: Mapping[str, int]
@@ -108,6 +118,8 @@ class _World:
         self._said_s = -np.inf
         self.track: list[tuple[float, float]] = []
         """Time and the robot's speed, at every physics step."""
+        self.ended_s: list[float] = []
+        """When episodes ended."""
 
     def read(self) -> Mapping[str, Measurement]:
         """The link's own: the newest measurement of each quantity."""
@@ -155,6 +167,8 @@ class _World:
             for name, values in ({} if is_wrong else reading.values).items():
                 self._latest[name] = Measurement(values, reading.stamp_s, self.robot.time_s)
         self.track.append((self.robot.time_s, self.robot.speed_mps))
+        if len(self.robot.episodes) > len(self.ended_s):
+            self.ended_s.append(self.robot.time_s)
 
     def _watch(self, now_s: float) -> None:
         """As the watchdog's process: it looks every 20 ms and sends twenty stops a second."""
@@ -187,18 +201,18 @@ def run(actor: Actor, case: Case) -> Outcome:
 
 def _judged(world: _World, case: Case, runtime: Runtime) -> Outcome:
     time_s, speed = np.array(world.track).T
-    after = time_s > case.onset_s + 1e-9
-    standing = np.flatnonzero(after & (speed < STANDING_MPS))
-    was_moving = bool(speed[~after][-1] >= STANDING_MPS)
-    first = int(standing[0]) if len(standing) else None
+    before_fault, faulty = time_s <= case.onset_s + 1e-9, time_s <= case.over_s + 1e-9
+    during = faulty & ~before_fault
+    moving = np.flatnonzero(during & (speed >= STANDING_MPS))
+    last_s = float(time_s[moving[-1]]) if len(moving) else case.onset_s
     step_s = world.robot.task.physics_step_s
+    has_stood = last_s < time_s[faulty][-1] - step_s / 2
     return Outcome(
-        was_moving=was_moving,
-        stopped_after_s=None if first is None else float(time_s[first] - case.onset_s),
-        stopping_distance_m=None
-        if first is None
-        else float(speed[after & (np.arange(len(speed)) < first)].sum() * step_s),
-        moved_again=first is not None and bool((speed[first:] > 5 * STANDING_MPS).any()),
+        was_moving=bool(speed[before_fault][-1] >= STANDING_MPS),
+        stopped_after_s=last_s - case.onset_s if has_stood else None,
+        stopping_distance_m=float(speed[during].sum() * step_s) if has_stood else None,
+        moved_again=bool((speed[~faulty] > 5 * STANDING_MPS).any()),
+        was_carried=any(case.onset_s < end_s <= case.over_s + 1e-9 for end_s in world.ended_s),
         episodes=tuple(world.robot.episodes),
         top_speed_mps=float(speed.max()),
         stops=runtime.report().stops,

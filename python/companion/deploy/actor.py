@@ -1,25 +1,18 @@
-"""An exported policy that acts: onnxruntime on one thread, and the card that says what goes in and out."""
+"""An exported policy that acts: its network in an engine, and the card that says what goes in and out."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping  # noqa: UP035 (Python 3.8)
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors  # pyright: ignore[reportAttributeAccessIssue] (C++)
 
+from companion.deploy.engines import AUTO, EngineError, open_engine
 from companion.policy_card import CardError, PolicyCard
 
 GOLDEN_TOLERANCE = 1e-5
 """How far an action may be from what the trained network gave, in [-1, 1]."""
-
-_LOAD_ERRORS = (
-    ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf,
-    ort_errors.NoModel, ort_errors.NoSuchFile, ort_errors.NotImplemented, ort_errors.RuntimeException, RuntimeError,
-    UnicodeDecodeError,
-)  # fmt: skip
 
 
 class ActorError(ValueError):
@@ -27,15 +20,19 @@ class ActorError(ValueError):
 
 
 class OnnxNetwork:
-    """A robot's network in onnxruntime. A recurrent one remembers, for each row of the batch, what it has seen.
+    """A robot's network. A recurrent one remembers, for each row of the batch, what it has seen.
 
     Args:
         model: the bytes of a file.
+        engine: what computes it: "onnxruntime", "numpy", or "auto", which takes the former where it is installed.
+
+    Raises:
+        EngineError: if the engine can't compute it.
     """
 
-    def __init__(self, model: bytes) -> None:
-        self._session = session_of(model)
-        sizes = {door.name: door.shape[-1] if door.shape else None for door in self._session.get_inputs()}
+    def __init__(self, model: bytes, engine: str = AUTO) -> None:
+        self._engine = open_engine(model, engine)
+        sizes: dict[str, Any] = {door.name: door.shape[-1] if door.shape else None for door in self._engine.inputs}
         self._is_masked = "action_mask" in sizes
         self._choices = sizes.get("action_mask")
         self._memory_size = sizes.get("h_in")
@@ -43,17 +40,22 @@ class OnnxNetwork:
         self._before = self._memory
 
     @property
+    def engine(self) -> str:
+        """The name and version of what computes it."""
+        return self._engine.name
+
+    @property
     def doors(self) -> list[tuple[str, Any]]:
         """Names and sizes of the inputs, then the outputs; size None where it is no float32 [batch, size]."""
         return [
-            (door.name, door.shape[-1] if door.type == "tensor(float)" and len(door.shape) == 2 else None)
-            for door in (*self._session.get_inputs(), *self._session.get_outputs())
+            (door.name, door.shape[-1] if door.is_float32 and len(door.shape) == 2 else None)
+            for door in (*self._engine.inputs, *self._engine.outputs)
         ]
 
     @property
-    def metadata(self) -> dict[str, str]:
+    def metadata(self) -> Mapping[str, str]:
         """What the file carries beside the network."""
-        return self._session.get_modelmeta().custom_metadata_map
+        return self._engine.metadata
 
     def act(self, observation: NDArray[Any], mask: NDArray[Any] | None = None) -> NDArray[np.float32]:
         """The action `[batch, entries]` for an observation `[batch, size]`.
@@ -69,11 +71,11 @@ class OnnxNetwork:
         if self._is_masked or mask is not None:
             given["action_mask"] = self._checked_mask(mask, len(observation))
         if self._memory_size is None:
-            return np.asarray(self._session.run(["action"], given)[0])
+            return self._engine.run(["action"], given)[0]
         given["h_in"], given["c_in"] = self._memory_of(len(observation))
-        found: Any = self._session.run(["action", "h_out", "c_out"], given)
-        self._before, self._memory = self._memory, (found[1], found[2])
-        return found[0]
+        action, hidden, cell = self._engine.run(["action", "h_out", "c_out"], given)
+        self._before, self._memory = self._memory, (hidden, cell)
+        return action
 
     def restart(self, rows: NDArray[np.bool_] | None = None) -> None:
         """Forget what the rows that are True have seen, because their episode begins anew; all of them if not given."""
@@ -110,16 +112,26 @@ class OnnxNetwork:
 class OnnxActor:
     """A policy from an ONNX file, checked against its card and its golden vectors before it may act.
 
+    Args:
+        path: of the file.
+        engine: what computes it; see `OnnxNetwork`.
+
     Raises:
-        ActorError: if the file can't be read, is no ONNX model, carries no card, or does not do what its card says.
+        ActorError: if the file can't be read, is no ONNX model that the engine can compute, carries no card, or does
+            not do what its card says.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, engine: str = AUTO) -> None:
         self.path = Path(path)
-        self._network = _open(self.path)
+        self._network = _open(self.path, engine)
         self.card = _read_card(self._network, self.path)
         self._check_doors()
         self._check_golden()
+
+    @property
+    def engine(self) -> str:
+        """The name and version of what computes the network."""
+        return self._network.engine
 
     def act(self, observation: NDArray[Any], mask: NDArray[Any] | None = None) -> NDArray[np.float32]:
         """The action `[batch, card.action_size]` for an observation `[batch, card.layout.size]`.
@@ -168,9 +180,12 @@ class OnnxActor:
         golden = self.card.golden
         try:
             found = self._golden_actions()
-        except _LOAD_ERRORS as error:
-            raise ActorError(f"{self.path}: the model does not run: {_one_line(error)}") from None
-        difference = float(np.abs(found - np.array(golden.action)).max())
+        except EngineError as error:
+            raise ActorError(f"{self.path}: the model does not run: {error}") from None
+        expected = np.array(golden.action)
+        if found.shape != expected.shape:
+            raise ActorError(f"{self.path}: its actions have shape {found.shape}, expected {expected.shape}")
+        difference = float(np.abs(found - expected).max())
         if not difference <= GOLDEN_TOLERANCE:
             raise ActorError(
                 f"{self.path}: its actions differ by {difference:.2g} from those of the trained network"
@@ -195,23 +210,12 @@ class OnnxActor:
         raise ValueError(f"observation entry '{name}' is {observation[row, column]} in row {row}")
 
 
-def session_of(model: bytes) -> onnxruntime.InferenceSession:
-    """A session for a small network on a robot: one thread, which sleeps between decisions instead of spinning."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.add_session_config_entry("session.set_denormal_as_zero", "1")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
-
-
-def _open(path: Path) -> OnnxNetwork:
+def _open(path: Path, engine: str) -> OnnxNetwork:
+    model = _read(path)
     try:
-        return OnnxNetwork(_read(path))
-    except _LOAD_ERRORS as error:
-        raise ActorError(f"{path}: not a whole ONNX model: {_one_line(error)}") from None
+        return OnnxNetwork(model, engine)
+    except EngineError as error:
+        raise ActorError(f"{path}: not a whole ONNX model, or none that can be run here: {error}") from None
 
 
 def _read(path: Path) -> bytes:
@@ -230,7 +234,3 @@ def _read_card(network: OnnxNetwork, path: Path) -> PolicyCard:
         raise ActorError(str(error)) from None
     except UnicodeDecodeError as error:
         raise ActorError(f"{path}: its metadata is not UTF-8 text: {error.reason}") from None
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]

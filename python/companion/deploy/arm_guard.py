@@ -53,7 +53,7 @@ class ArmGuard:
             return None
         is_away = self._command is None or np.abs(self._command - measured).max() > self._profile.max_lead_rad
         if self._command is None or is_away or not self._is_held:
-            self._command, self._is_held = measured, True
+            self._command, self._is_held = self._by_now(measured, view), True
         return self._command.copy()
 
     def limit(self, wanted: NDArray[np.float64] | None, view: View, told: set[str]) -> NDArray[np.float64] | None:
@@ -98,6 +98,14 @@ class ArmGuard:
         if position is None or not view.is_fresh("joint_position") or (np.abs(position) > self._joint_limit).any():
             return None
         return position
+
+    def _by_now(self, measured: NDArray[np.float64], view: View) -> NDArray[np.float64]:
+        """Where the arm is by now, lest it is pulled back: on from where it was measured, not beyond its command."""
+        speed = view.values.get("joint_velocity")
+        if speed is None or self._command is None:
+            return measured
+        moved = measured + speed * min(view.age_s["joint_position"], self._period_s)
+        return np.clip(moved, np.minimum(measured, self._command), np.maximum(measured, self._command))
 
     def _asked_speed(
         self, command: NDArray[np.float64], wanted: NDArray[np.float64], view: View, told: set[str]

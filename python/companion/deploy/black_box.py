@@ -23,16 +23,24 @@ from typing import TYPE_CHECKING, Any, Mapping  # noqa: UP035 (Python 3.8)
 
 import numpy as np
 
+from companion.deploy.link import Quantity
 from companion.signals import Signal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from companion.deploy.link import Measurement
 
 MAGIC = b"CMPNBOX1"
 _HEAD = struct.Struct("<8sII")
 _BLOCK = 4096
 NOTE_BYTES = 128
 """Of what the runtime has to say about a tick: why it stopped, which limits stepped in."""
+EXTERNAL_BYTES = 64
+WIDE = 16
+"""A quantity of more entries, as a scan, is kept in float32, as it travels on every wire; the others in float64."""
+ABSENT_S = -np.inf
+"""The time of arrival of what has not come yet."""
 
 
 class BlackBoxError(ValueError):
@@ -62,6 +70,12 @@ class Page:
     """ISO 8601."""
     capacity: int
     """Records; the oldest is overwritten."""
+    measured: tuple[Quantity, ...] = ()
+    """What the link gives, raw, so that the runtime can be replayed; () in files of before this was kept."""
+    needed: tuple[str, ...] = ()
+    """Optional quantities without which this robot was not to move."""
+    shadow: bool = False
+    """Nothing was sent: somebody else drove."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,12 @@ class Entry:
     sent: NDArray[np.float64] | None
     """What the robot was really told."""
     note: str
+    measured: Mapping[str, Measurement] | None = None
+    """As the link gave it, the newest of everything."""
+    operator: tuple[bool, bool, bool] = (False, False, False)
+    """Enabled, stop, reset: what the person beside the runtime asked for."""
+    external: str = ""
+    """What spoke against moving that is no measurement."""
 
 
 def fields_of(page: Page) -> np.dtype[np.void]:
@@ -96,9 +116,19 @@ def fields_of(page: Page) -> np.dtype[np.void]:
             ("number", "<u8"), ("now_s", "<f8"), ("wall_s", "<f8"), ("mode", "u1"), ("is_start", "u1"), ("felt", "u1"),
             ("tick_s", "<f4"), ("late_s", "<f4"), ("signals", "<f4", (width,)), ("ages_s", "<f4", (len(page.inputs),)),
             ("action", "<f4", (len(page.action),)), ("wanted", "<f8", (len(page.command),)),
-            ("sent", "<f8", (len(page.command),)), ("note", f"S{NOTE_BYTES}"), ("crc", "<u4"),
+            ("sent", "<f8", (len(page.command),)), ("note", f"S{NOTE_BYTES}"), *_raw_fields(page), ("crc", "<u4"),
         ]
     )  # fmt: skip
+
+
+def _raw_fields(page: Page) -> list[Any]:
+    """Of what the runtime heard."""
+    if not page.measured:
+        return []
+    count = len(page.measured)
+    values = [(f"measured.{one.name}", "<f4" if one.size > WIDE else "<f8", (one.size,)) for one in page.measured]
+    times = [("stamp_s", "<f8", (count,)), ("arrived_s", "<f8", (count,))]
+    return [("operator", "u1", (3,)), ("external", f"S{EXTERNAL_BYTES}"), *times, *values]
 
 
 class BlackBox:
@@ -130,7 +160,8 @@ class BlackBox:
 
     def add(self, entry: Entry) -> None:
         """Write a tick. It never raises: what went wrong stands in `failed`, and the runtime stops the robot for it."""
-        self._fill(entry)
+        with np.errstate(all="ignore"):  # what is too large for a float32 becomes infinite
+            self._fill(entry)
         content = self._record.tobytes()
         place = self._first + (self._count % self._page.capacity) * len(content)
         self._count += 1
@@ -163,7 +194,37 @@ class BlackBox:
             value = getattr(entry, name)
             record[name] = np.nan if value is None else value
         record["note"] = entry.note.encode("utf-8", "replace")[:NOTE_BYTES]
+        if page.measured:
+            self._fill_raw(entry)
         record["crc"] = zlib.crc32(self._record.tobytes()[:-4])
+
+    def _fill_raw(self, entry: Entry) -> None:
+        record, measured = self._record, entry.measured or {}
+        record["operator"], record["external"] = entry.operator, entry.external.encode("utf-8", "replace")
+        for place, quantity in enumerate(self._page.measured):
+            has_come = quantity.name in measured
+            one = measured.get(quantity.name)
+            record["stamp_s"][place] = _number(getattr(one, "stamp_s", None))
+            record["arrived_s"][place] = _number(getattr(one, "arrived_s", None)) if has_come else ABSENT_S
+            record[f"measured.{quantity.name}"] = _numbers(getattr(one, "values", None), quantity.size)
+
+
+def _number(value: Any) -> float:
+    """Not a number where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return np.nan
+
+
+def _numbers(values: Any, size: int) -> NDArray[np.float64]:
+    """Not numbers where they are none, or not so many: what the runtime refuses once it refuses again."""
+    try:
+        with np.errstate(all="ignore"):
+            found = np.array(values, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        found = np.zeros(0)
+    return found if found.shape == (size,) else np.full(size, np.nan)
 
 
 @dataclass(frozen=True)
@@ -235,8 +296,9 @@ def _read_page(content: bytes, path: Path) -> tuple[Page, int]:
         told: dict[str, Any] = json.loads(text)
         del told["fields"]
         signals = tuple(Signal(**one) for one in told.pop("signals"))
-        lists = {name: tuple(told.pop(name)) for name in ("inputs", "action", "command")}
-        page = Page(signals=signals, **lists, **told)
+        measured = tuple(Quantity(**one) for one in told.pop("measured", ()))
+        lists = {name: tuple(told.pop(name, ())) for name in ("inputs", "action", "command", "needed")}
+        page = Page(signals=signals, measured=measured, **lists, **told)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BlackBoxError(f"{path}: the black box's header is of another version") from None
     size = _HEAD.size + length

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Protocol  # noqa: UP035 (Python 3.8)
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Protocol  # noqa: UP035 (Python 3.8)
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from companion.deploy.arm_guard import ArmGuard
 from companion.deploy.base_guard import BaseGuard
 from companion.deploy.black_box import BlackBox, Entry
 from companion.deploy.clock import Clock, Deadlines
-from companion.deploy.link import Link, LinkLost
+from companion.deploy.link import Link, LinkLost, Measurement
 from companion.deploy.profiles import MobileProfile
 from companion.deploy.safety import Mode, Operator, SafetyFilter, Verdict
 
@@ -82,13 +82,37 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """All that one tick goes by."""
+
+    measured: Mapping[str, Measurement]
+    operator: Operator
+    now_s: float
+    external: tuple[str, ...]
+    """What speaks against moving that is no measurement."""
+
+
+@dataclass(frozen=True)
 class Tick:
     """What one tick came to."""
 
+    heard: Heard
     view: View
     verdict: Verdict
     signals: dict[str, NDArray[np.float64]] | None
+    action: NDArray[np.float64] | None
+    wanted: NDArray[np.float64] | None
+    """What the action stands for, in the robot's units."""
     sent: NDArray[np.float64] | None
+    """What the robot was really told."""
+    is_start: bool
+    """The policy began anew."""
+    work_s: float
+    """From reading to sending."""
+    late_s: float
+    """After its deadline it began."""
+    missed: int
+    """Deadlines, up to now."""
 
 
 @dataclass
@@ -153,7 +177,7 @@ class Runtime:
         with self._signals():
             try:
                 while not self._asked_to_end:
-                    if until(self.tick()):
+                    if until(self.tick(self._deadlines.gap)):
                         self._asked_to_end = "done"
                     else:
                         self._deadlines.wait()
@@ -167,19 +191,26 @@ class Runtime:
         """Let `run` come to its end after this tick."""
         self._asked_to_end = self._asked_to_end or why
 
-    def tick(self) -> Tick:
-        """Read, feel, act, filter, send, take down."""
+    def tick(self, gap: int = 0) -> Tick:
+        """Read, feel, act, filter, send, take down.
+
+        Args:
+            gap: deadlines missed since the tick before.
+        """
         parts, began = self._parts, time.perf_counter()
-        view = parts.safety.look(parts.link.read(), self._options.operator(), parts.clock.now_s(), self._external())
-        starts = self._starts(view)
+        heard = Heard(parts.link.read(), self._options.operator(), parts.clock.now_s(), self._external())
+        view = parts.safety.look(heard.measured, heard.operator, heard.now_s, heard.external)
+        starts = self._starts(view, gap)
         signals = self._feel(view)
         view = self._checked(signals, view)
         action = self._act(signals, view)
         wanted = None if action is None else parts.sense.command(action, view)
         verdict = parts.safety.step(wanted, view)
         sent = self._send(verdict)
-        tick = Tick(view, verdict, signals, sent)
-        self._take_down(tick, action, wanted, starts, time.perf_counter() - began)
+        work_s, deadlines = time.perf_counter() - began, self._deadlines
+        outcome = (signals, action, wanted, sent, starts)
+        tick = Tick(heard, view, verdict, *outcome, work_s, deadlines.late_s, deadlines.missed)
+        self._take_down(tick)
         return tick
 
     def halt(self) -> None:
@@ -214,10 +245,10 @@ class Runtime:
             found.append(f"watchdog: {told}")
         return tuple(found)
 
-    def _starts(self, view: View) -> bool:
+    def _starts(self, view: View, gap: int) -> bool:
         """Whether the policy begins anew; then nothing of before is remembered."""
         safety = self._parts.safety
-        begins = safety.may_act(view) and (safety.mode != Mode.RUN or self._deadlines.gap > MOST_GAP)
+        begins = safety.may_act(view) and (safety.mode != Mode.RUN or gap > MOST_GAP)
         if begins:
             self._parts.sense.restart(view)
             self._parts.actor.reset()
@@ -257,34 +288,30 @@ class Runtime:
         self._parts.sense.sent(sent)
         return sent
 
-    def _take_down(
-        self,
-        tick: Tick,
-        action: NDArray[np.float64] | None,
-        wanted: NDArray[np.float64] | None,
-        starts: bool,
-        work_s: float,
-    ) -> None:
+    def _take_down(self, tick: Tick) -> None:
         self._report.ticks += 1
         mode, mode_s = tick.verdict.mode.name, self._report.mode_s
         mode_s[mode] = mode_s.get(mode, 0.0) + self._deadlines.period_s
-        self._durations.append(work_s)
+        self._durations.append(tick.work_s)
         if self._options.box is None:
             return
-        note = "; ".join((*tick.verdict.reasons, *tick.verdict.interventions))
+        heard, operator = tick.heard, tick.heard.operator
         self._options.box.add(
             Entry(
-                now_s=tick.view.now_s,
+                now_s=heard.now_s,
                 mode=int(tick.verdict.mode),
-                is_start=starts,
-                tick_s=work_s,
-                late_s=self._deadlines.late_s,
+                is_start=tick.is_start,
+                tick_s=tick.work_s,
+                late_s=tick.late_s,
                 signals=tick.signals,
                 ages_s=tick.view.age_s,
-                action=action,
-                wanted=wanted,
+                action=tick.action,
+                wanted=tick.wanted,
                 sent=tick.sent,
-                note=note,
+                note="; ".join((*tick.verdict.reasons, *tick.verdict.interventions)),
+                measured=heard.measured,
+                operator=(operator.enabled, operator.stop, operator.reset),
+                external="; ".join(heard.external),
             )
         )
 

@@ -18,12 +18,11 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Mapping  # noqa: UP035 (the edge bundle runs on Python 3.8)
 
 import numpy as np
 
-from companion.deploy import profiles
+from companion.deploy import child, profiles
 from companion.deploy.links import open_link
 
 if TYPE_CHECKING:
@@ -148,16 +147,7 @@ class Watchdog:
 
     def __init__(self, plan: Plan, clock: Callable[[], float] = time.monotonic, ready_within_s: float = 10.0) -> None:
         self._clock = clock
-        package = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "companion.deploy.watchdog"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-            bufsize=0,
-            start_new_session=True,  # out of reach of a terminal's Ctrl-C, which is for the runtime
-        )
+        self._process = child.start("watchdog")
         self._beats, self._says = _descriptor(self._process.stdin), _descriptor(self._process.stdout)
         os.set_blocking(self._beats, False)
         os.set_blocking(self._says, False)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Mapping  # noqa: UP035 (as in all links)
 import numpy as np
 
 from companion.deploy.link import Interface, Measurement
+from companion.deploy.links._people import ScanError, distance_in_scan, distance_to_point, zone_of
 from companion.deploy.links._robot_end import Taken
 from companion.robots.turtlebot3 import ROBOT as TURTLEBOT3_FACTS
 from companion.robots.ur5e import ROBOT as UR5E_FACTS
@@ -59,6 +60,16 @@ class Settings:
     """sensor_msgs/Joy: buttons 0, 1 and 2 are the enabling switch, the emergency stop and the reset."""
     person_distance: str = "person_distance"
     """std_msgs/Float64, m; without a stamp, so its arrival counts."""
+    person_scan: str = "person_scan"
+    """sensor_msgs/LaserScan of a scanner beside an arm."""
+    person_point: str = "person"
+    """geometry_msgs/PointStamped in base_link: the nearest point of the nearest person; infinite where nobody is."""
+    person_from: str = "distance"
+    """Which of these three tells how far people are: distance, scan or point."""
+    person_scan_pose: str = ""
+    """X,Y,YAW of that scanner in base_link, m and rad; needed for person_from=scan."""
+    person_zone: str = ""
+    """FROM,TO,RADIUS of the zone about the arm in which only people can be, rad and m; likewise."""
     contact: str = "contact"
     """std_msgs/Bool; without a stamp, so its arrival counts."""
     connect_timeout_s: float = 5.0
@@ -67,19 +78,26 @@ class Settings:
     """The link counts as lost after so long a silence, in seconds."""
 
     def __post_init__(self) -> None:
-        for name, allowed in (("network", ("loopback", "lan")), ("controller", ("trajectory", "positions"))):
+        for name, allowed in (
+            ("network", ("loopback", "lan")),
+            ("controller", ("trajectory", "positions")),
+            ("person_from", tuple(_PERSON_FROM)),
+        ):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)} must be one of {', '.join(allowed)}")
         if not 0 <= self.domain <= 232:
             raise ValueError(f"domain={self.domain} must be between 0 and 232")
         if not 0 <= self.point_s < 10:
             raise ValueError(f"point_s={self.point_s:g} must be between 0 and 10 s")
+        if self.person_from == "scan":
+            zone_of(self.person_scan_pose, self.person_zone)
 
     def topic(self, field: str) -> str:
         """Full name of a topic, with a slash before it."""
         return "/" + "/".join(part.strip("/") for part in (self.namespace, getattr(self, field)) if part)
 
 
+_PERSON_FROM = {"distance": "person_distance", "scan": "person_scan", "point": "person_point"}
 _TYPES = {
     "scan": "LaserScan",
     "odometry": "Odometry",
@@ -88,6 +106,8 @@ _TYPES = {
     "target": "PointStamped",
     "joy": "Joy",
     "person_distance": "Float64",
+    "person_scan": "LaserScan",
+    "person_point": "PointStamped",
     "contact": "Bool",
 }
 _BY_QUANTITY = {
@@ -116,10 +136,17 @@ PACKAGES = {
 """Where each message is at home."""
 
 
-def sensor_topics(interface: Interface) -> dict[str, str]:
-    """The message type of each topic, by its setting's name, that measures something of this interface."""
+def sensor_topics(interface: Interface, person_from: str = "distance") -> dict[str, str]:
+    """The message type of each topic, by its setting's name, that measures something of this interface.
+
+    Raises:
+        ValueError: if a base is to reckon from its joints how far people are.
+    """
     known = (*interface.measured, *interface.optional)
-    wanted = {_BY_QUANTITY[quantity.name] for quantity in known if quantity.name in _BY_QUANTITY}
+    if person_from != "distance" and all(quantity.name != "joint_position" for quantity in known):
+        raise ValueError(f"person_from={person_from}: only of an arm; the {interface.robot} looks with its own scanner")
+    by_quantity = {**_BY_QUANTITY, "person_distance": _PERSON_FROM[person_from]}
+    wanted = {by_quantity[quantity.name] for quantity in known if quantity.name in by_quantity}
     return {field: _TYPES[field] for field in _TYPES if field in wanted}
 
 
@@ -139,7 +166,9 @@ class UnusableError(ValueError):
 class Inbox:
     """Makes measurements of what comes in; what can't be used is counted in `refused`."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings | None = None) -> None:
+        is_watched = settings is not None and settings.person_from == "scan"
+        self._zone = zone_of(settings.person_scan_pose, settings.person_zone) if settings and is_watched else None
         self.refused: Counter[str] = Counter()
         self.heard_s = -math.inf
         """When something usable last came, by the runtime's clock."""
@@ -215,6 +244,26 @@ class Inbox:
     @staticmethod
     def _person_distance_of(message: Any) -> dict[str, NDArray[np.float64]]:
         return {"person_distance": np.array((message.data,), np.float64)}
+
+    def _person_scan_of(self, message: Any) -> dict[str, NDArray[np.float64]]:
+        assert self._zone is not None, "else the topic is not asked for"
+        try:
+            return {"person_distance": np.array((distance_in_scan(message, self._zone, self._joints()),))}
+        except ScanError as reason:
+            raise UnusableError(str(reason)) from None
+
+    def _person_point_of(self, message: Any) -> dict[str, NDArray[np.float64]]:
+        if message.header.frame_id not in ("", "base_link"):
+            raise UnusableError("person_in_another_frame")
+        point = np.array((message.point.x, message.point.y, message.point.z), np.float64)
+        return {"person_distance": np.array((distance_to_point(point, self._joints()),))}
+
+    def _joints(self) -> NDArray[np.float64]:
+        """Where the arm was last seen; its own age is watched beside."""
+        joints = self._measured.get("joint_position")
+        if joints is None or not np.isfinite(joints.values).all():
+            raise UnusableError("person_before_joints")
+        return joints.values
 
     @staticmethod
     def _contact_of(message: Any) -> dict[str, NDArray[np.float64]]:

@@ -61,8 +61,24 @@ class UdpRobot:
     """
 
     def __init__(
-        self, interface: Interface, key: bytes, address: tuple[str, int], clock: Callable[[], float] = time.monotonic
+        self,
+        interface: Interface,
+        key: bytes,
+        address: tuple[str, int],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        silent_stop_s: float = 0.0,
     ) -> None:
+        """Listen.
+
+        Args:
+            interface: what this robot measures and takes.
+            key: shared with the runtime.
+            address: where it listens; port 0 for any.
+            clock: the robot's own, s.
+            silent_stop_s: it stops by itself when it has taken no command for so long; 0 where it never does.
+        """
+        self._silent_stop_s, self._commanded_s = silent_stop_s, np.inf
         self.refused: Counter[str] = Counter()
         self._interface, self._key, self._clock = interface, key, clock
         self._table = table_of(interface)
@@ -107,7 +123,13 @@ class UdpRobot:
     def commands(self) -> list[Taken]:
         """What has come in since the last call, in the order in which it came; never waits."""
         found = [self._taken(data, address) for data, address in waiting(self._socket)]
-        return [command for command in found if command is not None]
+        taken = [command for command in found if command is not None]
+        if taken:
+            self._commanded_s = self._clock()
+        elif self._silent_stop_s and self._clock() - self._commanded_s > self._silent_stop_s:
+            self._commanded_s = np.inf  # once is enough, until somebody commands again
+            taken = [self._stop()]
+        return taken
 
     def restart(self) -> None:
         """Forget all sessions, as a robot does whose power was cut."""
@@ -169,10 +191,13 @@ class UdpRobot:
         client.newest_command = datagram.sequence
         if datagram.kind == STOP:
             self._held_until_s = self._clock() + STOP_HOLD_S
-            return Taken(np.zeros(self._interface.command.size), is_stop=True)
+            return self._stop()
         if self._clock() < self._held_until_s:
             raise RefusedError("held")
         return Taken(self._command_of(datagram))
+
+    def _stop(self) -> Taken:
+        return Taken(np.zeros(self._interface.command.size), is_stop=True)
 
     def _command_of(self, datagram: Datagram) -> NDArray[np.float64]:
         if datagram.quantity != len(self._table) - 1 or datagram.first:

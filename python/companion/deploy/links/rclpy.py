@@ -77,7 +77,7 @@ class RclpyLink:
         if settings.network == "loopback":
             os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         self._settings, self._clock = settings, clock
-        self._inbox, self._count = Inbox(), 0
+        self._inbox, self._count = Inbox(settings), 0
         self._opened_s = clock()
         self._types = message_types()
         self._context = Context()
@@ -85,7 +85,7 @@ class RclpyLink:
         self._node: Any = rclpy.create_node(f"companion_{role}", context=self._context)
         self._executor: Any = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
-        for field, kind in sensor_topics(interface).items():
+        for field, kind in sensor_topics(interface, settings.person_from).items():
             self._node.create_subscription(
                 message_class(kind), settings.topic(field), self._listener(field), qos_profile_sensor_data
             )

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 class Settings:
     """Which bag, and under which topics the robot spoke."""
 
-    bag: str
+    bag: str = ""
     """A bag's folder, or a .bag file."""
+    box: str = ""
+    """Instead of it a black box, which `companion deploy` replays by itself (`deploy/replay.py`)."""
     speed: float = 1.0
     """Times as fast as it was recorded."""
     scan: str = "scan"
@@ -47,6 +49,8 @@ def connect(
     Raises:
         ValueError: if there is no such bag, it can't be read, or nothing that is needed is in it.
     """
+    if not settings.bag:
+        raise ValueError("the link 'recorded' needs bag=… (or box=…, which `companion deploy` replays)")
     return RecordedLink(interface, settings, clock)
 
 
@@ -61,7 +65,7 @@ class RecordedLink:
         self._inbox = Inbox()
         self._bag = Path(settings.bag)
         self._reader = _open(self._bag)
-        topics = Topics(**{one.name: getattr(settings, one.name) for one in fields(settings)[2:]})
+        topics = Topics(**{one.name: getattr(settings, one.name) for one in fields(settings)[3:]})
         self._fields = {topics.topic(field): field for field in sensor_topics(interface)}
         self._messages = self._played()
         self._waiting = next(self._messages, None)

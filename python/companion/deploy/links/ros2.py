@@ -96,12 +96,12 @@ class Ros2Link:
     def __init__(self, interface: Interface, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings, self._clock = settings, clock
         self._interface = interface
-        self._inbox = Inbox()
+        self._inbox = Inbox(settings)
         self._opened_s = clock()
         self._participant: Any = participant(settings)
         self._readers = {
             field: make_reader(self._participant, settings.topic(field), kind)
-            for field, kind in sensor_topics(interface).items()
+            for field, kind in sensor_topics(interface, settings.person_from).items()
         }
         self._commands = command_topics(interface, settings)
         self._subscriptions: Any = BuiltinDataReader(self._participant, BuiltinTopicDcpsSubscription)

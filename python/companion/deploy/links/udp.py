@@ -286,6 +286,12 @@ class RobotSettings:
     host: str = "127.0.0.1"
     """The address of this machine on which it listens."""
     port: int = PORT
+    silent_stop_s: float = 0.0
+    """The robot stops by itself when it has taken no command for so long, in seconds; 0: never, as a TurtleBot3."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.silent_stop_s < float("inf"):
+            raise ValueError(f"silent_stop_s={self.silent_stop_s:g} must be at least 0")
 
 
 def listen(interface: Interface, settings: RobotSettings) -> UdpRobot:
@@ -294,4 +300,5 @@ def listen(interface: Interface, settings: RobotSettings) -> UdpRobot:
     Raises:
         ValueError: if the key is no good, or the port is taken.
     """
-    return UdpRobot(interface, read_key(settings.key_file), (settings.host, settings.port))
+    place = (settings.host, settings.port)
+    return UdpRobot(interface, read_key(settings.key_file), place, silent_stop_s=settings.silent_stop_s)

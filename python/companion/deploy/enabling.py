@@ -1,4 +1,6 @@
-"""Who enables a robot from the command line: a person at the keyboard, or, of a simulated one, nobody has to."""
+"""Who enables a robot: a person at the keyboard, or, of a simulated one, nobody has to."""
+
+from __future__ import annotations
 
 import sys
 import threading
