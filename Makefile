@@ -16,7 +16,7 @@ BIN := .venv/bin
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train play test lint format bench pictures doctor clean
+.PHONY: help setup train play test lint format bench pictures unity doctor clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
@@ -50,6 +50,9 @@ bench: setup  ## run the benchmarks that take minutes together; one JSON object 
 pictures: setup  ## draw the README's pictures anew; the curves are those of runs/
 	@$(BIN)/python benchmarks/pictures.py robots
 	@$(BIN)/python benchmarks/pictures.py curves
+
+unity: setup  ## write what the Unity project takes from Python: its data, and .meta files
+	@$(BIN)/python -m companion.cli.unity_data
 
 doctor: setup  ## say what of this installation works, and how to fix what does not
 	@$(BIN)/companion doctor
