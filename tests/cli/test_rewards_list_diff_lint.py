@@ -98,9 +98,12 @@ def test_lint_passes_what_is_shipped(task: str, companion: Companion) -> None:
     shown = companion("rewards", "lint", task, "--strict")
     assert shown.code == 0 and "0 errors, 0 warnings" in shown.out
     notes = {line.split()[1] for line in shown.out.splitlines() if line.startswith("  note ")}
-    if task == "mobile_follow":  # being in the band long enough is the success, so the band pays without it
-        assert notes == {"avoiding_success"}
-    else:
+    known = {
+        "mobile_follow": {"avoiding_success"},  # being in the band long enough is the success: the band pays without it
+        "arm_handover": {"loose_limit"},  # calmer than the limit by head and body is wanted, too
+    }
+    assert notes == known.get(task, set())
+    if not notes:
         assert all(f"{task} {name}: nothing found" in shown.out for name in recipes_of(task))
 
 

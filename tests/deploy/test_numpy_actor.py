@@ -23,6 +23,9 @@ from tests.deploy.test_actor import card, write, write_recurrent
 ROWS, STEPS = 200, 20
 SHIPPED = sorted(path.stem for path in MODELS.glob("*.onnx"))
 
+ROUNDING = 4e-6
+"""Three layers of 128 inputs each, summed in another order: each about sqrt(128) roundings of 32-bit floats, 1.2e-7."""
+
 
 def greatest_difference(model: bytes, size: int, choices: int = 0) -> float:
     """Between numpy's and onnxruntime's actions for random observations, in sequences, relative to the greatest."""
@@ -40,7 +43,7 @@ def greatest_difference(model: bytes, size: int, choices: int = 0) -> float:
 @pytest.mark.parametrize("task", SHIPPED)
 def test_it_gives_the_shipped_policies_actions(task: str) -> None:
     path = MODELS / f"{task}.onnx"
-    assert greatest_difference(path.read_bytes(), OnnxActor(path).card.layout.size) <= 1e-6
+    assert greatest_difference(path.read_bytes(), OnnxActor(path).card.layout.size) <= ROUNDING
     actor = OnnxActor(path, "numpy")  # its golden vectors too
     assert actor.engine == f"numpy {np.__version__}"
     observation = np.array(actor.card.golden.observation)

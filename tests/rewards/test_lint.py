@@ -289,6 +289,15 @@ def test_a_term_that_never_fires(task: Task) -> None:
     assert (unknown.terms, unknown.severity) == (("last",), "note") and "too few" in unknown.said
 
 
+def test_a_penalty_is_not_dead_because_all_went_wrong_in_another_way(task: Task) -> None:
+    terms = (SUCCESS, FAILURE, "far: {function: near_goal, kind: rate, weight: -1, within_m: 0, margin_m: 0.001}")
+    made = recipe(task, *terms)
+    (one_sided,) = of("dead", check(made, task, recorded(*[Episode(AWAY, "contact")] * 20)))[-1:]
+    assert (one_sided.terms, one_sided.severity) == (("far",), "note")
+    (dead,) = of("dead", check(made, task, recorded(*[Episode(WAY[:-1])] * 12, *MIXED[12:])))
+    assert (dead.terms, dead.severity) == (("far",), "warning")
+
+
 def test_what_did_not_happen_is_no_fault_of_the_recipe(task: Task) -> None:
     found = check(recipe(task, SUCCESS, FAILURE), task, recorded(*[Episode(AWAY, "time")] * 20))
     assert [(one.terms, one.severity) for one in of("dead", found)] == [(("reached",), "note"), (("touched",), "note")]

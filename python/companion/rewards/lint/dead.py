@@ -39,7 +39,9 @@ def _tell(evidence: Evidence, term: TermSpec, largest: float) -> Finding:
         which = "success" if term.weight > 0 else "failure"
         said += f", too few of which end in {which} to judge it"
         return Finding(name, "note", largest, said, f"record episodes that end in {which}")
-    return Finding(name, "warning", largest, said, "check its settings and its kind, or take it out")
+    # What only punishes is at rest, too, in all that is done wrong in another way, as by standing still.
+    severity = evidence.severity if term.weight < 0 else "warning"
+    return Finding(name, severity, largest, said, "check its settings and its kind, or take it out")
 
 
 def _still(evidence: Evidence, term: TermSpec) -> list[str]:

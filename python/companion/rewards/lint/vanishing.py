@@ -46,4 +46,4 @@ def _by_ledger(case: Case, told: list[str]) -> Iterator[Finding]:
         own = float(share[case.column(term)])
         if term.name not in told and 0.0 < own < PAID_LITTLE * largest and evidence.shows(term):
             said = f"{own:.1e} of all that was paid, where the largest lasting term has {largest:.0%}"
-            yield Finding((term.name,), "warning", own, said, MENDS)
+            yield Finding((term.name,), evidence.severity, own, said, MENDS)

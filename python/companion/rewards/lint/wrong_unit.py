@@ -43,7 +43,9 @@ def _doubts(case: Case, term: TermSpec, setting: str, unit: str) -> Iterator[Fin
     reason = next((one for one in reasons if one), None)
     if reason:
         said = f"{setting}: {value:g} is in {unit}, and {reason}"
-        yield Finding((term.name,), "warning", value, said, f"give {setting} in {unit}")
+        # A robot that only stands, or only rams, does not show what is measured.
+        severity = case.evidence.severity if case.evidence is not None and reason == reasons[-1] else "warning"
+        yield Finding((term.name,), severity, value, said, f"give {setting} in {unit}")
 
 
 def _implausible(task: Task, value: float, unit: str) -> str | None:
