@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # the comparison is the tests' own
+# The comparison is the tests' own; they are no installed package, so their imports have to come after this.
+sys.path.insert(0, str(ROOT))
 
 from companion import tasks  # noqa: E402
 from companion.rewards import load_recipe  # noqa: E402
