@@ -21,10 +21,11 @@ from trainers.common.config import config_from as _config_from
 from trainers.common.critics import Ensemble, follow, frozen, squared_td_error, td_target
 from trainers.common.device import torch_device
 from trainers.common.networks import mlp
+from trainers.common.noise import DriftingNoise
 from trainers.common.off_policy import Lesson, Moment, Settings
 from trainers.common.replay import Transitions
 from trainers.common.run import Run
-from trainers.common.squashed import DriftingNoise, Intention, SquashedPolicy
+from trainers.common.squashed import Intention, SquashedPolicy
 from trainers.common.trained import Trained
 from trainers.common.vec_env import VecEnv
 

@@ -69,6 +69,7 @@ CONFIG = Settings(
     n_step=2,
     discount=0.9,
     warm_up_steps=100,
+    warm_up_correlation=0.9,
     updates_per_step=0.3,
     log_interval=70,
     checkpoint_interval_s=0.01,

@@ -8,7 +8,7 @@ from torch.distributions import Independent, Normal, TanhTransform, TransformedD
 from trainers.common.actions import ActionSpace
 from trainers.common.networks import mlp
 from trainers.common.normaliser import Normaliser
-from trainers.common.squashed import DriftingNoise, SquashedPolicy, squashed_log_density
+from trainers.common.squashed import SquashedPolicy, squashed_log_density
 
 HYBRID = ActionSpace(2, (3, 2))
 
@@ -80,28 +80,3 @@ def test_without_continuous_entries_only_the_branches_count() -> None:
     intention = policy.intention(torch.randn(7, 4), None, None)
     assert intention.entropies().shape == (7, 1)
     assert policy(torch.randn(7, 4)).shape == policy.sample(torch.randn(7, 4)).shape == (7, 1)
-
-
-def test_drifting_noise_is_standard_normal_and_as_correlated_as_asked() -> None:
-    noise = DriftingNoise(4000, 2, 0.9, torch.Generator().manual_seed(0))
-    begins, nobody = torch.ones(4000, dtype=torch.bool), torch.zeros(4000, dtype=torch.bool)
-    draws = torch.stack([noise.draw(begins), *(noise.draw(nobody) for _ in range(10))])
-    assert draws.mean((1, 2)).abs().max() < 0.05
-    torch.testing.assert_close(draws.std((1, 2)), torch.ones(11), atol=0.04, rtol=0)
-    for lag, wanted in ((1, 0.9), (5, 0.59049)):
-        assert float((draws[lag] * draws[0]).mean()) == pytest.approx(wanted, abs=0.05)
-
-
-def test_drifting_noise_forgets_where_an_episode_begins() -> None:
-    noise = DriftingNoise(4000, 1, 0.99, torch.Generator().manual_seed(0))
-    begins = torch.arange(4000) < 2000
-    first, second = noise.draw(torch.ones(4000, dtype=torch.bool)).clone(), noise.draw(begins)
-    products = (first * second).squeeze(-1)
-    assert float(products[:2000].mean()) == pytest.approx(0.0, abs=0.07)
-    assert float(products[2000:].mean()) == pytest.approx(0.99, abs=0.1)
-
-
-def test_independent_noise_is_that_of_the_generator() -> None:
-    noise = DriftingNoise(3, 2, 0.0, torch.Generator().manual_seed(0))
-    torch.manual_seed(0)
-    torch.testing.assert_close(noise.draw(torch.zeros(3, dtype=torch.bool)), torch.randn(3, 2))

@@ -19,6 +19,7 @@ from trainers.common.config import Between, Count, Fraction, NotNegative, Positi
 from trainers.common.device import Device, torch_device
 from trainers.common.episodes import EpisodeStatistics
 from trainers.common.networks import Activation
+from trainers.common.noise import DriftingNoise, spread_evenly
 from trainers.common.normaliser import Normaliser
 from trainers.common.replay import Prioritisation, Replay, Sizes, Transitions
 from trainers.common.replay_files import ReplayCheckpoints
@@ -41,6 +42,8 @@ class Settings:
     """Copies of the task that are stepped together."""
     warm_up_steps: Annotated[int, Between(0)] = 1000
     """Transitions with random actions before the first gradient step."""
+    warm_up_correlation: Annotated[float, Between(0.0, 0.999)] = 0.0
+    """ρ: how much such an action is like that of the decision before; 0.9 and more reach what a single one can't."""
     update_interval: Count = 1
     """Transitions between two rounds of gradient steps; a round comes after a step of all copies at the earliest."""
     updates_per_step: Positive = 1.0
@@ -219,6 +222,7 @@ class Loop:
         self._episodes = EpisodeStatistics()
         self._figures: defaultdict[str, list[Tensor]] = defaultdict(list)
         self._random = torch.Generator().manual_seed(config.seed)
+        self._lasting = DriftingNoise(world.num_envs, self.space.continuous, config.warm_up_correlation, self._random)
         self._observation: NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._begins = np.ones(world.num_envs, np.bool_)
         self._beside = ThreadPoolExecutor(1)
@@ -339,6 +343,7 @@ class Loop:
             "steps_to_learn_from": self._steps_to_learn_from,
             "since_round": self._since_round,
             "normalised": self._normalised,
+            "lasting": self._lasting.value,
             "begins": self._begins.copy(),
         }
 
@@ -352,6 +357,7 @@ class Loop:
         self.steps, self.updates = state["steps"], state["updates"]
         self._steps_to_learn_from, self._since_round = state["steps_to_learn_from"], state["since_round"]
         self._normalised = state["normalised"]
+        self._lasting.value.copy_(state["lasting"])
         self._begins = state["begins"]
         if state["world"] is None:
             # The world can't tell its state: go on with other episodes than those already learned from.
@@ -363,7 +369,7 @@ class Loop:
     def _action(self, observation: NDArray[np.float32], mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
         open_choices = None if mask is None else torch.from_numpy(mask)
         if self.steps < self.config.warm_up_steps:
-            return random_actions(self.space, len(observation), open_choices, self._random).numpy()
+            return self._random_action(len(observation), open_choices).numpy()
         device = self.replay.device
         action = self.learner.act(
             torch.from_numpy(observation).to(device),
@@ -371,6 +377,13 @@ class Loop:
             Moment(self.steps, torch.from_numpy(self._begins)),
         )
         return action.cpu().numpy()
+
+    def _random_action(self, copies: int, mask: Tensor | None) -> Tensor:
+        action = random_actions(self.space, copies, mask, self._random)
+        if self.config.warm_up_correlation:
+            lasting = spread_evenly(self._lasting.draw(torch.from_numpy(self._begins)))
+            action[:, : self.space.continuous] = lasting
+        return action
 
     def _let_normaliser_see(self) -> None:
         """Show it the transitions that were added since, in portions worth the while."""
