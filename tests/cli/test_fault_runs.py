@@ -60,6 +60,23 @@ def test_the_watchdog_is_needed_and_does_its_work(runtime: RuntimeFault) -> None
     assert alone.stopped_after_s is None or alone.contact_mps == pytest.approx(0.22, abs=0.01)
 
 
+@pytest.mark.parametrize("runtime", ["runtime_hang", "runtime_kill", "disk_fails"])
+@pytest.mark.parametrize("seed", range(4))
+def test_an_arm_stands_soon_whatever_its_servos_are_like(runtime: RuntimeFault, seed: int) -> None:
+    """It is struck on its way to the target; friction, stiffness and damping are those of training."""
+    outcome = run(OnnxActor(MODEL.with_name("arm_reach.onnx")), Case(Plan(), 1.1, 2.5, runtime, seed=seed))
+    assert outcome.was_moving and outcome.top_speed_mps > 0.1
+    assert outcome.stopped_after_s is not None and outcome.stopped_after_s <= 0.5
+    assert outcome.stopping_distance_m is not None and outcome.stopping_distance_m < 0.15
+    assert outcome.contact_mps == -1
+
+
+def test_a_base_whose_disk_fails_stands_until_it_can_be_written() -> None:
+    outcome = ran(runtime="disk_fails")
+    assert outcome.was_moving and outcome.stopped_after_s is not None and outcome.stopped_after_s <= 0.4
+    assert outcome.stops == {"black box: No space left on device": 1} and not outcome.moved_again
+
+
 def test_a_bad_channel_makes_it_slower_not_dangerous() -> None:
     outcome = ran(channel=Channel(delay_s=0.2, jitter_s=0.03, loss=0.2))
     assert outcome.contact_mps == -1 and np.isfinite(outcome.top_speed_mps)

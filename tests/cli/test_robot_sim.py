@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -92,15 +91,24 @@ def test_a_wrong_type_is_not_taken(tmp_path: Path) -> None:
 
 def test_further_stops_hold_the_robot_where_the_first_one_did() -> None:
     """An arm that is held anew wherever it is sinks a little under its load each time."""
-    done: list[str] = []
-    simulator: Any = SimpleNamespace(
-        time_s=0.0, stop=lambda: done.append("stop"), command=lambda values, over_s: done.append("command")
-    )
+    simulator = RobotSimulator(tasks.load("arm_reach"), seed=3, overrides={"payload_kg": 1.0})
     play = Play(Robot(simulator, SimpleNamespace(), Plan()))  # pyright: ignore[reportArgumentType] (no wire is needed)
-    stop, command = Taken(np.zeros(6), is_stop=True), Taken(np.zeros(6))
-    for taken in (stop, stop, command, stop, stop):
-        play._obey(taken)
-    assert done == ["stop", "command", "stop"] and play.tally.stops == 4
+    stop, command = Taken(np.zeros(6), is_stop=True), Taken(simulator.asked + 0.2)
+    play._obey(command)
+    held = []
+    for _ in range(3):
+        for _ in range(20):
+            simulator.advance()
+        play._obey(stop)
+        held.append(simulator.asked)
+    np.testing.assert_array_equal(held[0], held[2])
+    play._obey(command)
+    for _ in range(20):
+        simulator.advance()
+    play._obey(stop)
+    assert np.abs(simulator.asked - held[0]).max() > 0.01, "once it was commanded again it is held anew"
+    assert play.tally.stops == 4 and play.tally.commands == 2
+    simulator.close()
 
 
 def test_an_episode_is_told_in_one_line() -> None:

@@ -174,6 +174,69 @@ def test_nobody_there_is_told_with_topic_and_domain() -> None:
         open_link("ros2", TURTLEBOT3, given)
 
 
+WATCHERS = """
+import math, sys, time
+import numpy as np
+from companion.deploy.link import UR5E
+from companion.deploy.links import _dds_types as types
+from companion.deploy.links._ros_messages import JOINT_NAMES, Settings, header
+from companion.deploy.links.ros2 import make_writer, participant
+
+settings = Settings(domain=int(sys.argv[1]), namespace="watched")
+place = participant(settings)
+ranges, step = [9.0] * 181, math.pi / 180  # a wall all round, and a leg half a metre before the scanner
+ranges[90] = 0.5
+
+def messages():
+    now_s = time.time()
+    limits = (-math.pi / 2, math.pi / 2, step, 0.0, 0.1, 0.05, 25.0)
+    return {
+        "joints": types.JointState(header(types, now_s, "base_link"), list(JOINT_NAMES), [0.0] * 6, [0.0] * 6, []),
+        "person_distance": types.Float64(1.25),
+        "person_scan": types.LaserScan(header(types, now_s, "scanner"), *limits, ranges, []),
+        "person_point": types.PointStamped(header(types, now_s, "base_link"), types.Point(0.8172, 1.3529, 0.0628)),
+    }
+
+writers = {name: make_writer(place, settings.topic(name), type(one).__name__) for name, one in messages().items()}
+while True:
+    for name, message in messages().items():
+        writers[name].write(message)
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture(scope="module")
+def watchers() -> Iterator[int]:
+    """A process of its own that tells of an arm's joints, all at 0, and in three ways of a person beside it."""
+    process = subprocess.Popen([sys.executable, "-c", WATCHERS, str(DOMAIN)])
+    yield process.pid
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected_m"),
+    [
+        ({"person_from": "distance"}, 1.25),
+        # Worked out by hand in test_people.py: from the leg to the wrist, and from the point to the tool's tip.
+        (
+            {"person_from": "scan", "person_scan_pose": "1,-1,1.5708", "person_zone": "-1.5708,1.5708,2"},
+            np.hypot(1 - 0.8172, 0.5) - 0.08,
+        ),
+        ({"person_from": "point"}, 1.0 - 0.04),
+    ],
+    ids=lambda value: value["person_from"] if isinstance(value, dict) else "",
+)
+def test_how_far_people_are_from_an_arm_comes_over_dds(watchers: int, given: dict[str, str], expected_m: float) -> None:
+    """From another process, and again and again, so that it stays fresh."""
+    link = Ros2Link(UR5E, settings(namespace="watched", lost_after_s=60.0, **given))
+    first = until(lambda: link.read().get("person_distance"), within_s=60.0)
+    assert first.values == pytest.approx([expected_m], abs=1e-4)
+    later = until(lambda: (lambda now: now if now.stamp_s > first.stamp_s else None)(link.read()["person_distance"]))
+    assert later.values == pytest.approx([expected_m], abs=1e-4) and later.arrived_s > first.arrived_s
+    link.close()
+
+
 RUNTIME = """
 import sys, time
 import numpy as np

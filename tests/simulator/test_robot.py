@@ -124,6 +124,29 @@ def test_an_arm_goes_evenly_to_where_it_is_told_and_stays() -> None:
     robot.close()
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.5])
+def test_an_arm_that_is_told_to_stay_where_it_is_does_not_tremble(factor: float) -> None:
+    """With its wrists at 0.7 rad/s their servos' force is cut; in the 5 ms steps of training they go on swinging so."""
+    servos = {**STILL_ARM, "servo_gain_factor": factor, "servo_damping_factor": factor}
+    robot = RobotSimulator(tasks.load("arm_reach"), seed=3, overrides=servos)
+    speeds: list[NDArray[np.float64]] = []
+
+    def note(reading: Reading) -> None:
+        if reading.sensor == "joints":
+            speeds.append(np.abs(reading.values["joint_velocity"]))
+
+    robot.command(robot.asked + 0.7 * np.array((0, 0, 0, -1, 1, 1)), over_s=1.0)
+    drive(robot, 0.9, note)
+    np.testing.assert_allclose(speeds[-1][3:], 0.7, atol=0.03)
+    robot.stop()
+    drive(robot, 0.05)
+    speeds.clear()
+    drive(robot, 0.5, note)
+    assert len(speeds) == 50 and not robot.episodes
+    assert np.max(speeds) < 0.03
+    robot.close()
+
+
 def test_full_speed_ahead_ends_at_the_wall_and_the_contact_is_told() -> None:
     robot = RobotSimulator(tasks.load("mobile_goto"), seed=4, overrides=EMPTY_ROOM, gap_s=0.5)
     robot.command(np.array((0.22, 0.0)))

@@ -5,7 +5,7 @@ the robot is `companion robot-sim`'s, and a watchdog watches as its process does
 so a run repeats exactly and takes a fraction of its time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from companion import tasks
 from companion.deploy import profiles
+from companion.deploy.black_box import Entry
 from companion.deploy.clock import SimulatedClock
 from companion.deploy.link import Measurement
 from companion.deploy.links._robot_end import Taken
@@ -24,7 +25,7 @@ from companion.deploy.watchdog import Plan as WatchdogPlan
 from companion.simulator.faults import FaultyWire, Plan
 from companion.simulator.robot import Episode, RobotSimulator
 
-RuntimeFault = Literal["", "runtime_hang", "runtime_kill"]
+RuntimeFault = Literal["", "runtime_hang", "runtime_kill", "disk_fails"]
 RELEASED_S = 0.3
 """The operator presses the enabling switch then, and holds it."""
 STANDING_MPS = 0.01
@@ -98,6 +99,17 @@ class FullSpeedAhead:
 
     def reset(self) -> None:
         """Nothing to forget."""
+
+
+class _Disk:
+    """A black box of which nothing is kept, and which can't be written while the condition holds."""
+
+    def __init__(self, fails: Callable[[], bool]) -> None:
+        self._fails, self.failed = fails, ""
+
+    def add(self, entry: Entry) -> None:
+        """Write a tick, or not."""
+        self.failed = "No space left on device" if self._fails() else ""
 
 
 class _World:
@@ -183,16 +195,18 @@ def run(actor: Actor, case: Case) -> Outcome:
     world = _World(actor, case)
     clock = SimulatedClock(world.advance)
     profile = profiles.load(actor.card.robot)
-    options = Options(operator=lambda: Operator(enabled=clock.now_s() > RELEASED_S), heartbeat=world.beat)
+    disk = _Disk(lambda: case.runtime == "disk_fails" and clock.now_s() >= case.onset_s)
+    options = Options(operator=lambda: Operator(enabled=clock.now_s() > RELEASED_S), box=disk, heartbeat=world.beat)
     runtime = Runtime(parts_of(actor, profile, world, clock), options)
-    end_s = case.onset_s if case.runtime else case.end_s
+    lives_on = case.runtime in ("", "disk_fails")
+    end_s = case.end_s if lives_on else case.onset_s
     period_s = float(actor.card.control_period_s or 0.1)
     while clock.now_s() < end_s - 1e-9:
         runtime.tick()
         clock.sleep_until(clock.now_s() + period_s)
     if case.runtime == "runtime_kill":
         world.die()
-    if case.runtime:
+    if not lives_on:
         clock.sleep_until(case.end_s)
     outcome = _judged(world, case, runtime)
     world.close()

@@ -76,7 +76,6 @@ class Play:
         self._commanded_s = math.inf
         """When the first command came; before it nobody would see the switch released."""
         self._speed = 1.0
-        self._is_held = False
 
     def run(self, until: Callable[[], bool], clock: Time, speed: float = 1.0) -> None:
         """Go on in step with a clock, `speed` times as fast, until the condition holds."""
@@ -114,11 +113,8 @@ class Play:
         self._commanded_s = min(self._commanded_s, self._robot.simulator.time_s)
         if command.is_stop:
             self.tally.stops += 1
-            if not self._is_held:  # the place of the first one: an arm that is held anew sinks a little each time
-                self._robot.simulator.stop()
-            self._is_held = True
+            self._robot.simulator.stop()
         else:
-            self._is_held = False
             self.tally.commands += 1
             self._robot.simulator.command(command.values, command.over_s)
 

@@ -18,7 +18,7 @@ import numpy as np
 from companion.deploy import senses
 from companion.deploy.arm_guard import ArmGuard
 from companion.deploy.base_guard import BaseGuard
-from companion.deploy.black_box import BlackBox, Entry
+from companion.deploy.black_box import Entry
 from companion.deploy.clock import Clock, Deadlines
 from companion.deploy.link import Link, LinkLost, Measurement
 from companion.deploy.profiles import MobileProfile
@@ -57,6 +57,19 @@ class Actor(Protocol):
         ...
 
 
+class Box(Protocol):
+    """What takes every tick down."""
+
+    @property
+    def failed(self) -> str:
+        """Why the last one could not be taken down; "" where it was."""
+        ...
+
+    def add(self, entry: Entry) -> None:
+        """Take a tick down; it never raises."""
+        ...
+
+
 @dataclass(frozen=True)
 class Parts:
     """What a runtime is made of."""
@@ -74,7 +87,7 @@ class Options:
 
     operator: Callable[[], Operator] = Operator
     """What the person beside the runtime asks for now."""
-    box: BlackBox | None = None
+    box: Box | None = None
     heartbeat: Callable[..., str] = lambda *, may_move: ""
     """Tells the watchdog that the runtime lives and whether it may be moving the robot; why it must not move, or ""."""
     shadow: bool = False

@@ -59,6 +59,8 @@ class Body(Protocol):
     sensors: tuple[Sensor, ...]
     rest_command: Floats | None
     """`[entries]`, what it falls back to without commands; None where it stays where it was told to be."""
+    steps_within: int
+    """So many shorter physics steps are taken in place of each of training's; 1 is the very physics of training."""
 
     def measure(self, sensor: str, moment: Moment, random: np.random.Generator) -> dict[str, Floats]:
         """What a sensor gives now."""
@@ -134,7 +136,7 @@ class RobotSimulator:
         self.task, self.time_s = task, 0.0
         self.episodes: list[Episode] = []
         self._command_timeout_s, self._gap_s = command_timeout_s, gap_s
-        self._simulator = SteppedSimulator(task, seed, overrides)
+        self._simulator = SteppedSimulator(task, seed, overrides, module.Body.steps_within)
         self._simulator.reset()
         self._body: Body = module.Body(self._simulator.scene, names_of(self._simulator.nominal_model))
         self._random = np.random.default_rng([seed, 1])
@@ -144,12 +146,15 @@ class RobotSimulator:
     def command(self, values: NDArray[Any], over_s: float = 0.0) -> None:
         """From the next physics step on do what `values` `[entries]` say, reached evenly within `over_s`."""
         self._from, self._to = self._asked(), self._body.limited(np.array(values, np.float64))
-        self._told_s, self._over_s = self.time_s, over_s
+        self._told_s, self._over_s, self._is_held = self.time_s, over_s, False
 
     def stop(self) -> None:
-        """Stand still, or stay where it is, from the next physics step on."""
-        self._from = self._to = self._body.standing(self._moment())
-        self._told_s, self._over_s = self.time_s, 0.0
+        """Stand still, or stay where it is, from the next physics step on.
+
+        Told so again it stays where it was told first: an arm that is held anew sinks a little each time.
+        """
+        if not self._is_held:
+            self._hold()
 
     def advance(self) -> list[Reading]:
         """Take one physics step; what the sensors gave at its end."""
@@ -210,9 +215,13 @@ class RobotSimulator:
         is_silent = self._command_timeout_s is not None and self.time_s - self._told_s > self._command_timeout_s
         return rest if is_silent and rest is not None else self._asked()
 
+    def _hold(self) -> None:
+        self._from = self._to = self._body.standing(self._moment())
+        self._told_s, self._over_s, self._is_held = self.time_s, 0.0, True
+
     def _begin_episode(self) -> None:
         self._clearance_m, self._top_speed_mps, self._contact_speed_mps = np.inf, 0.0, np.nan
-        self.stop()
+        self._hold()
         step_s = self.task.physics_step_s
         self._due_step = {
             sensor.name: self._steps + 1 + int(self._random.integers(round(sensor.period_s / step_s)))
@@ -262,10 +271,21 @@ class RobotSimulator:
 
 
 class SteppedSimulator(Simulator):
-    """A simulator of one copy whose decisions may be taken in single physics steps, with the very same outcome."""
+    """A simulator of one copy whose decisions may be taken in single physics steps, with the very same outcome.
 
-    def __init__(self, task: Task, seed: int = 0, overrides: Mapping[str, float] | None = None) -> None:
+    Args:
+        task: what to simulate.
+        seed: of all randomness.
+        overrides: fixed values of perturbations, in their units.
+        steps_within: so many shorter steps are taken in place of each physics step; the outcome then is another one.
+    """
+
+    def __init__(
+        self, task: Task, seed: int = 0, overrides: Mapping[str, float] | None = None, steps_within: int = 1
+    ) -> None:
         super().__init__(task, 1, seed=seed, threads=1, overrides=overrides)
+        self._steps_within = steps_within
+        self._models.copies[0].opt.timestep /= steps_within
         self.scene: Any = self._scene
         """The task's own."""
         self._own = mujoco.MjData(self.nominal_model)
@@ -301,14 +321,14 @@ class SteppedSimulator(Simulator):
         if control is not None:
             self._physics.control[0, place] = control
         model, data = self._models.copies[0], self._own
-        end_s = data.time + model.opt.timestep
+        end_s = data.time + self._steps_within * model.opt.timestep
         mujoco.mj_setState(model, data, self._control[0, place], CONTROLS)
-        mujoco.mj_step(model, data)
+        mujoco.mj_step(model, data, self._steps_within)
         mujoco.mj_getState(model, data, self._state[0], FULL_STATE)
         self._sensor[0, place] = data.sensordata
         finite = np.isfinite(self._state[0]).all() and np.isfinite(data.sensordata).all()
         # MuJoCo starts anew at time 0 when its numbers go bad.
-        self._is_bad = not (finite and abs(data.time - end_s) < self.task.physics_step_s / 2)
+        self._is_bad = not (finite and abs(data.time - end_s) < model.opt.timestep / 2)
 
     def judge(self) -> Frame:
         """End the decision: measure, judge, and start anew if the episode is over."""

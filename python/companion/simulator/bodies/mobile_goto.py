@@ -25,6 +25,7 @@ class Body:
         Sensor("goal", GOAL_PERIOD_S),
     )
     rest_command: Floats | None = np.zeros(2)
+    steps_within = 1
 
     def __init__(self, scene: MobileScene, names: Names) -> None:
         self._scene = scene
