@@ -1,5 +1,6 @@
 """The runtime on machines that hang, break and vanish; whatever happens, the last command is to stand still."""
 
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -225,3 +226,16 @@ def test_deadlines_do_not_drift_and_missed_ones_are_counted() -> None:
         deadlines.wait()
         woken.append(clock.now_s())
     assert woken == pytest.approx([0.1, 0.2, 0.5, 0.6, 0.7]) and deadlines.missed == 2
+
+
+def test_while_it_runs_pythons_collector_leaves_the_modules_alone() -> None:
+    runtime = made(turtlebot(), Counted("mobile_goto", ahead))
+    frozen: list[int] = []
+
+    def noted(tick: Tick) -> bool:
+        frozen.append(gc.get_freeze_count())
+        return len(frozen) >= 3
+
+    runtime.run(noted)
+    assert min(frozen) > 10_000
+    assert gc.get_freeze_count() == 0
