@@ -15,7 +15,7 @@ from companion.cli.unity_data import recipe_data
 from companion.rewards import Recipe, load_recipe, recipe_from_text
 from companion.rewards.engine import RewardEngine
 from companion.rewards.terms import functions
-from companion.tasks import Task
+from companion.tasks import Task, _seated
 from companion.worlds._tally import Tally
 from tests.unity import golden as parity
 from tests.unity.golden import DISCOUNT, TRACES, Golden
@@ -200,6 +200,42 @@ def test_chance_is_the_same_on_every_machine_and_fair(golden: Golden) -> None:
     assert -1 <= uniform.min() < -0.99 and 2.99 < uniform.max() < 3 and abs(uniform.mean() - 1) < 0.1
     assert abs(normal.mean()) < 0.1 and abs(normal.std() - 1) < 0.05 and np.abs(normal).max() > 3
     assert sorted(set(integer)) == [2, 3, 4, 5] and (np.bincount(integer.astype(int))[2:] > 850).all()
+
+
+# --- bodies ---
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # A ball of priority 1 and damping ratio 0.5 leaves exp(-pi / 2 / sqrt(0.75)); the pusher, of 2, is critical.
+        ("mobile_ball", {"ground": (0.6, 0.163), "person0": (0.6, 0.163), "prong0": (0.2, 0.0), "back": (0.2, 0.0)}),
+        # The rougher of bed and ball counts; rails and paddle have priority, with 25 / (2 sqrt(6500)) for a ratio.
+        ("arm_rally", {"bed": (0.5, 0.0), "left_rail": (0.2, 0.611), "paddle": (0.2, 0.611)}),
+    ],
+)
+def test_a_ball_slides_on_and_bounces_off_what_it_meets(
+    golden: Golden, name: str, expected: dict[str, tuple[float, float]]
+) -> None:
+    lines = [line.split() for line in golden.ask("surfaces", name).splitlines()]
+    told = {geom: (float(friction), float(bounciness)) for geom, friction, bounciness in lines}
+    assert {geom: told[geom] for geom in expected} == {
+        geom: pytest.approx(surface, abs=1e-3) for geom, surface in expected.items()
+    }
+    assert not {"hull", "guard", "floor", "table", "hand"} & set(told)
+
+
+def test_a_seated_figure_has_its_parts_where_python_has_them(golden: Golden, tmp_path: Path) -> None:
+    count, random = 200, np.random.default_rng(8)
+    hip = random.uniform((1.1, -0.2, -0.3), (1.5, 0.2, -0.1), (count, 3))
+    lean, side = random.uniform(0, 0.4, count), np.where(random.random(count) < 0.5, 1.0, -1.0)
+    palm = random.uniform((0.5, -0.4, 0.0), (1.1, 0.4, 0.4), (count, 3))
+    given = np.concatenate(([count], np.column_stack((hip, lean, side, palm)).ravel()))
+    figure = _seated.posture(hip, lean, side, palm)
+    places, turns = _seated._places(figure, side), _seated._turns(figure)
+    expected = [np.concatenate((places[part], turns[part]), axis=1) for part in _seated.BODIES]
+    made, _ = golden.through(tmp_path, ["figure"], given)
+    np.testing.assert_allclose(made.reshape(count, len(expected), 7), np.stack(expected, axis=1), atol=1e-9)
 
 
 # --- data that is not right ---

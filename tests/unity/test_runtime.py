@@ -1,6 +1,7 @@
 """Runtime and Editor scripts: they compile as Unity compiles them, and what they build stands where Python has it."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import mujoco
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from companion.robots import ur5e
-from companion.tasks import arm_reach
+from companion.tasks import Task, _seated, arm_handover, arm_rally, arm_reach, mobile_ball
 from companion.tasks._lidar import cast
 from companion.tasks._room import Room
 from companion.tasks.mobile_goto import PERSON_AT_SCANNER_M, RAYS
@@ -180,10 +181,90 @@ def read_scan(told: Floats) -> tuple[Room, Floats, Floats, float, Floats]:
     return room, people, rest[:2], float(rest[2]), rest[3:]
 
 
+def test_a_ball_rolls_out_on_the_floor_as_in_mujoco(probe: Probe) -> None:
+    # Place, velocity, drag; along the axes, for between them MuJoCo's rolling friction turns a ball aside.
+    starts = np.array([(0.5, 0.5, 1.0, 0.0, 0.02), (-1.0, 0.0, 0.0, 0.6, 0.05)])
+    resistance = mobile_ball._friction(starts[:, 4])[:, 2]
+    settings = np.column_stack((starts[:, :4], resistance, np.zeros(2)))
+    for seconds in (0.5, 2.0):
+        told = np.array(probe.ask("ball_on_floor", np.column_stack((settings, np.full(2, seconds)))))
+        expected = [ball_in_mujoco(mobile_ball.TASK, start, seconds) for start in starts]
+        # MuJoCo's soft contact takes up the resistance over half a second, in which its ball gains this much.
+        np.testing.assert_allclose(told, expected, atol=0.05)
+
+
+@pytest.mark.parametrize("restitution", [0.5, 0.8])
+def test_a_ball_rolls_along_the_table_and_off_its_rails_as_in_mujoco(probe: Probe, restitution: float) -> None:
+    starts = np.array([(1.0, 0.0, -0.6, 0.0), (1.0, 0.1, -0.4, 0.4), (0.8, -0.2, 0.2, -0.6)])
+    # After 0.3 s all still roll on, after 1.2 s two have met a rail: in MuJoCo for 0.04 s, here at once.
+    for seconds, tolerance in ((0.3, 0.005), (1.2, 0.1)):
+        settings = np.tile((restitution, DRAG_PER_S, seconds), (3, 1))
+        told = np.array(probe.ask("ball_on_table", np.column_stack((starts, settings))))
+        expected = [ball_in_mujoco(arm_rally.TASK, (*start, restitution), seconds) for start in starts]
+        np.testing.assert_allclose(told, expected, atol=tolerance)
+
+
+DRAG_PER_S = 5 / 3 * arm_rally.ROLLING_PER_S
+"""On the middle of a hollow ball that rolls."""
+
+
+def ball_in_mujoco(task: Task, start: Sequence[float], seconds: float) -> Floats:
+    """Where the ball is and how it moves after a time, in a scene from which all else is far: x, y and velocity."""
+    model = mujoco.MjModel.from_xml_string(task.make_scene().mjcf())
+    if task is mobile_ball.TASK:
+        model.geom("ball").friction[:] = mobile_ball._friction(np.array([start[4]]))[0]
+    else:
+        bounce = arm_rally.bounce_of(np.array([start[4]]))
+        for name in ("left_rail", "right_rail"):
+            model.geom(name).solref[:] = np.concatenate(bounce)
+    data, body = mujoco.MjData(model), model.body("ball")
+    data.mocap_pos[:, 0] += 30.0
+    place, motion = model.jnt_qposadr[body.jntadr[0]], body.dofadr[0]
+    if task is mobile_ball.TASK:
+        data.qpos[0] = -30.0
+    else:
+        data.qpos[:6], data.ctrl[:6] = ur5e.ROBOT.ready_position_rad, ur5e.ROBOT.ready_position_rad
+        data.qpos[1] = data.ctrl[1] = -2.5  # away from the table
+    radius = model.geom("ball").size[0]
+    data.qpos[place : place + 3] = start[0], start[1], radius
+    data.qpos[place + 3] = 1.0
+    data.qvel[motion : motion + 2] = start[2:4]
+    data.qvel[motion + 3 : motion + 5] = -start[3] / radius, start[2] / radius
+    mujoco.mj_step(model, data, round(seconds / model.opt.timestep))
+    return np.concatenate((data.qpos[place : place + 2], data.qvel[motion : motion + 2]))
+
+
+def test_the_arm_touches_a_person_where_mujocos_does(probe: Probe) -> None:
+    count, random = 150, np.random.default_rng(9)
+    joints = ur5e.ROBOT.ready_position_rad + random.uniform(-0.5, 0.5, (count, 6))
+    objects = ur5e.kinematics_base(joints).point_base(arm_handover._OBJECT_ALONG_M)
+    hip = random.uniform((1.15, -0.1, -0.24), (1.23, 0.1, -0.18), (count, 3))
+    lean, side = random.uniform(0, 0.35, count), np.where(random.random(count) < 0.5, 1.0, -1.0)
+    palm = objects + random.uniform(-0.12, 0.12, (count, 3))
+    told = np.array(probe.ask("sitter_touched", np.column_stack((joints, hip, lean, side, palm)))) > 0
+    model = mujoco.MjModel.from_xml_string(arm_handover.TASK.make_scene().mjcf())
+    data, figure = mujoco.MjData(model), _seated.posture(hip, lean, side, palm)
+    places, turns = _seated._places(figure, side), _seated._turns(figure)
+    for row in range(count):
+        data.qpos[:6] = joints[row]
+        for name in _seated.BODIES:
+            index = model.body_mocapid[model.body(name).id]
+            data.mocap_pos[index], data.mocap_quat[index] = places[name][row], turns[name][row]
+        mujoco.mj_forward(model, data)
+        depth = {"person": -1.0, "hand": -1.0, "else": -1.0}
+        for one in data.contact:
+            bodies = {model.body(model.geom_bodyid[geom]).name for geom in one.geom}
+            met = "hand" if "hand" in bodies else "person" if bodies & set(_seated.NOT_THE_HAND) else "else"
+            depth[met] = max(depth[met], -one.dist)
+        for is_told, deep in zip(told[row], depth.values(), strict=True):
+            assert abs(deep) < 5e-4 or is_told == (deep > 0), (row, told[row], depth)
+    assert 0.1 < told[:, 1].mean() < 0.9 and told[:, 0].any()
+
+
 # --- policies ---
 
 
-@pytest.mark.parametrize("task", ["mobile_goto", "arm_reach"])
+@pytest.mark.parametrize("task", ["mobile_goto", "arm_reach", "arm_rally"])
 def test_an_imported_policy_acts_as_the_robots(
     chain: Toolchain, built: dict[str, Built], tmp_path: Path, task: str
 ) -> None:

@@ -257,8 +257,21 @@ def _geom(model: mujoco.MjModel, index: int) -> dict[str, Any]:
         "colour": _colour(model, index),
         "collides_as": int(model.geom_contype[index]),
         "collides_with": int(model.geom_conaffinity[index]),
+        "priority": int(model.geom_priority[index]),
+        "friction": model.geom_friction[index, 0],
+        "bounciness": _bounciness(*model.geom_solref[index]),
         "is_drawn": bool(model.geom_group[index] < _DRAWN_GROUPS),
     }
+
+
+def _bounciness(first: float, second: float) -> float:
+    """The share of its speed with which something bounces off, from a contact's solref.
+
+    That is a time constant and a damping ratio ζ or, negative, stiffness and damping over mass. Half a period of a
+    damped spring leaves exp(-π ζ / √(1 - ζ²)) of the speed.
+    """
+    ratio = second if first > 0 else -second / (2 * math.sqrt(-first))
+    return 0.0 if ratio >= 1 else math.exp(-math.pi * ratio / math.sqrt(1 - ratio**2))
 
 
 def _colour(model: mujoco.MjModel, index: int) -> list[float]:

@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.IO;
 using Companion.Core;
 
@@ -20,16 +21,16 @@ public static class Golden
                 Files(words[2], words[3], (input, output) => Mobile(trace, input, output));
                 break;
             case "arm_reach":
-                Files(words[2], words[3], (input, output) => ArmReach(data, input, output));
+            case "arm_handover":
+            case "arm_rally":
+                ArmTrace armTrace = TracedArm(data, words[0]);
+                Files(words[2], words[3], (input, output) => Arm(armTrace, input, output));
+                break;
+            case "figure":
+                Files(words[2], words[3], (input, output) => FigureParts(data, input, output));
                 break;
             case "terms":
                 Console.WriteLine(string.Join("\n", RewardTerms.Names));
-                break;
-            case "arm_handover":
-                Files(words[2], words[3], (input, output) => ArmHandover(data, input, output));
-                break;
-            case "arm_rally":
-                Files(words[2], words[3], (input, output) => ArmRally(data, input, output));
                 break;
             case "parameters":
                 Parameters(data, words[2], words[3]);
@@ -42,9 +43,13 @@ public static class Golden
                 {
                     Console.WriteLine($"{name} {MobileAllocates(data, Traced(data, name))}");
                 }
-                Console.WriteLine($"arm_reach {ArmReachAllocates(data)}");
-                Console.WriteLine($"arm_handover {ArmHandoverAllocates(data)}");
-                Console.WriteLine($"arm_rally {ArmRallyAllocates(data)}");
+                foreach (string name in new[] { "arm_reach", "arm_handover", "arm_rally" })
+                {
+                    Console.WriteLine($"{name} {ArmAllocates(data, TracedArm(data, name))}");
+                }
+                break;
+            case "surfaces":
+                PrintSurfaces(data.Task(words[2]));
                 break;
             case "draws":
                 PrintDraws(ulong.Parse(words[2]), int.Parse(words[3]));
@@ -161,46 +166,88 @@ public static class Golden
     /// <summary>Stretches of a wheeled robot's decisions → signals, wheel speeds and figures.</summary>
     private static void Mobile(MobileTrace trace, BinaryReader input, BinaryWriter output)
     {
-        var perturbations = new Perturbations(trace.Task);
-        var history = new ActionHistory(trace.Task);
-        int delay = perturbations.IndexOf("action_delay_steps");
-        var signals = new double[trace.Task.Signals.Size];
+        IMobileScene scene = trace.Scene;
+        var stretch = new Stretch(scene.Rules.Task);
         var body = new double[trace.BodySize];
-        var action = new double[trace.Task.Action.Count];
-        int copies = (int)input.ReadDouble(), steps = (int)input.ReadDouble();
-        for (int copy = 0; copy < copies; copy++)
-        {
-            var draws = new RecordedDraws(Read(input, new double[(int)input.ReadDouble()]));
-            perturbations.Draw(draws);
-            history.Clear();
-            trace.Start(perturbations, draws);
-            Read(input, trace.TrueRanges);
-            trace.FirstScan(draws);
-            trace.Measure(Read(input, body), draws, signals);
-            history.Write(signals);
-            WritePerturbations(output, perturbations);
-            Write(output, new[] { trace.StartPose.X, trace.StartPose.Y, trace.StartPose.Yaw });
-            Write(output, signals);
-            for (int step = 0; step < steps; step++)
+        stretch.Run(
+            input,
+            output,
+            draws =>
             {
-                history.Take(Array.ConvertAll(Read(input, action), entry => (float)entry));
-                trace.Drive(history.Delayed((int)perturbations.Value(delay)), new Pose2(body[0], body[1], body[2]), draws);
+                scene.Start(stretch.Perturbations, draws);
+                Read(input, scene.TrueRanges);
+                scene.FirstScan(draws);
+                trace.Measure(Read(input, body), draws, stretch.Signals);
+                return new[] { scene.StartPose.X, scene.StartPose.Y, scene.StartPose.Yaw };
+            },
+            (action, draws) =>
+            {
+                scene.Drive(action, new Pose2(body[0], body[1], body[2]), draws);
                 Read(input, body);
                 bool isDue = input.ReadDouble() > 0.0;
-                if (isDue != trace.IsScanDue)
+                if (isDue != scene.IsScanDue)
                 {
-                    throw new InvalidOperationException($"copy {copy}, step {step}: a scan is due in one of both only");
+                    throw new InvalidOperationException("a scan is due in one of both only");
                 }
                 if (isDue)
                 {
-                    Read(input, trace.TrueRanges);
+                    Read(input, scene.TrueRanges);
                 }
-                trace.Measure(body, draws, signals);
-                history.Write(signals);
-                Write(output, signals);
+                trace.Measure(body, draws, stretch.Signals);
+            },
+            () =>
+            {
+                Write(output, new[] { scene.LeftWheelMps, scene.RightWheelMps });
+                WriteFigures(output, scene.People);
                 trace.WriteBeside(output);
+            });
+    }
+
+    /// <summary>Stretches of an arm's decisions → signals, commands and what lies on the table.</summary>
+    private static void Arm(ArmTrace trace, BinaryReader input, BinaryWriter output)
+    {
+        IArmScene scene = trace.Scene;
+        var stretch = new Stretch(scene.Rules.Task);
+        stretch.Run(
+            input,
+            output,
+            draws =>
+            {
+                scene.Start(stretch.Perturbations, draws);
+                trace.ReadBody(input);
+                trace.Measure(draws, stretch.Signals);
+                return scene.StartPosition;
+            },
+            (action, draws) =>
+            {
+                scene.Drive(action, trace.Joints.Position, draws);
+                trace.Driven();
+                trace.ReadBody(input);
+                trace.Measure(draws, stretch.Signals);
+            },
+            () =>
+            {
+                Write(output, scene.Command);
+                trace.WriteBeside(output);
+            });
+    }
+
+    /// <summary>Ways to sit (hip, lean, side, palm) → places and turns of all parts of the figure.</summary>
+    private static void FigureParts(CompanionData data, BinaryReader input, BinaryWriter output)
+    {
+        Figure figure = new ArmRallyScene(data).Figure;
+        var parts = new FigureParts(figure);
+        for (int left = (int)input.ReadDouble(); left > 0; left--)
+        {
+            double[] told = Read(input, new double[8]);
+            var palm = new Vec3(told[5], told[6], told[7]);
+            parts.Update(new Posture(figure, new Vec3(told[0], told[1], told[2]), told[3], told[4], palm), palm, told[4]);
+            for (int part = 0; part < Companion.Core.FigureParts.Count; part++)
+            {
+                Vec3 place = parts.PlaceOf(part);
+                Turn turn = parts.TurnOf(part);
+                Write(output, new[] { place.X, place.Y, place.Z, turn.W, turn.X, turn.Y, turn.Z });
             }
-            draws.ExpectNoneLeft();
         }
     }
 
@@ -220,7 +267,7 @@ public static class Golden
         };
     }
 
-    private static void WriteFigures(BinaryWriter output, IFigures people)
+    private static void WriteFigures(BinaryWriter output, Figures people)
     {
         for (int person = 0; person < people.Count; person++)
         {
@@ -228,135 +275,9 @@ public static class Golden
         }
     }
 
-    private static void ArmReach(CompanionData data, BinaryReader input, BinaryWriter output)
-    {
-        var scene = new ArmReachScene(data);
-        var perturbations = new Perturbations(scene.Task);
-        var history = new ActionHistory(scene.Task);
-        int delay = perturbations.IndexOf("action_delay_steps");
-        var signals = new double[scene.Task.Signals.Size];
-        ArmBody body = NewArm();
-        int copies = (int)input.ReadDouble(), steps = (int)input.ReadDouble();
-        for (int copy = 0; copy < copies; copy++)
-        {
-            var draws = new RecordedDraws(Read(input, new double[(int)input.ReadDouble()]));
-            perturbations.Draw(draws);
-            history.Clear();
-            scene.Start(perturbations, draws);
-            ReadArm(input, ref body);
-            scene.Measure(body, draws, signals);
-            history.Write(signals);
-            WritePerturbations(output, perturbations);
-            Write(output, scene.StartPosition);
-            Write(output, signals);
-            for (int step = 0; step < steps; step++)
-            {
-                history.Take(Array.ConvertAll(Read(input, new double[6]), entry => (float)entry));
-                scene.Drive(history.Delayed((int)perturbations.Value(delay)), body.Position);
-                ReadArm(input, ref body);
-                scene.Measure(body, draws, signals);
-                history.Write(signals);
-                Write(output, signals);
-                Write(output, scene.Command);
-            }
-            draws.ExpectNoneLeft();
-        }
-    }
-
-    private static void ArmHandover(CompanionData data, BinaryReader input, BinaryWriter output)
-    {
-        var scene = new ArmHandoverScene(data);
-        var perturbations = new Perturbations(scene.Task);
-        var history = new ActionHistory(scene.Task);
-        int delay = perturbations.IndexOf("action_delay_steps");
-        var signals = new double[scene.Task.Signals.Size];
-        var body = new HandoverBody { Arm = NewArm() };
-        int copies = (int)input.ReadDouble(), steps = (int)input.ReadDouble();
-        for (int copy = 0; copy < copies; copy++)
-        {
-            var draws = new RecordedDraws(Read(input, new double[(int)input.ReadDouble()]));
-            perturbations.Draw(draws);
-            history.Clear();
-            scene.Start(perturbations, draws);
-            ReadHandover(input, ref body);
-            scene.Measure(body, draws, signals);
-            history.Write(signals);
-            WritePerturbations(output, perturbations);
-            Write(output, scene.StartPosition);
-            Write(output, signals);
-            for (int step = 0; step < steps; step++)
-            {
-                history.Take(Array.ConvertAll(Read(input, new double[3]), entry => (float)entry));
-                scene.Drive(history.Delayed((int)perturbations.Value(delay)), body.Arm.Position, draws);
-                ReadHandover(input, ref body);
-                scene.Measure(body, draws, signals);
-                history.Write(signals);
-                Write(output, signals);
-                Write(output, scene.Command);
-            }
-            draws.ExpectNoneLeft();
-        }
-    }
-
-    private static void ArmRally(CompanionData data, BinaryReader input, BinaryWriter output)
-    {
-        var scene = new ArmRallyScene(data);
-        var perturbations = new Perturbations(scene.Task);
-        var history = new ActionHistory(scene.Task);
-        int delay = perturbations.IndexOf("action_delay_steps");
-        var signals = new double[scene.Task.Signals.Size];
-        var body = new RallyBody { Arm = NewArm() };
-        int copies = (int)input.ReadDouble(), steps = (int)input.ReadDouble();
-        for (int copy = 0; copy < copies; copy++)
-        {
-            var draws = new RecordedDraws(Read(input, new double[(int)input.ReadDouble()]));
-            perturbations.Draw(draws);
-            history.Clear();
-            scene.Start(perturbations, draws);
-            ReadRally(input, ref body);
-            scene.Measure(body, draws, signals);
-            history.Write(signals);
-            WritePerturbations(output, perturbations);
-            Write(output, scene.StartPosition);
-            Write(output, signals);
-            for (int step = 0; step < steps; step++)
-            {
-                history.Take(Array.ConvertAll(Read(input, new double[3]), entry => (float)entry));
-                scene.Drive(history.Delayed((int)perturbations.Value(delay)), body.Arm.Position, draws);
-                RallyBall laid = scene.Ball;
-                ReadRally(input, ref body);
-                scene.Measure(body, draws, signals);
-                history.Write(signals);
-                Write(output, signals);
-                Write(output, scene.Command);
-                Write(output, new[] { laid.X, laid.Y, laid.VelocityX, laid.VelocityY });
-                Write(output, new[] { scene.Hand.X, scene.Hand.Y, scene.Hand.Z });
-            }
-            draws.ExpectNoneLeft();
-        }
-    }
-
-    private static void ReadRally(BinaryReader input, ref RallyBody body)
-    {
-        ReadArm(input, ref body.Arm);
-        body.TouchesPerson = input.ReadDouble() > 0.0;
-        body.Ball.X = input.ReadDouble();
-        body.Ball.Y = input.ReadDouble();
-        body.Ball.VelocityX = input.ReadDouble();
-        body.Ball.VelocityY = input.ReadDouble();
-        body.Ball.MeetsPaddle = input.ReadDouble() > 0.0;
-    }
-
     private static ArmBody NewArm()
     {
         return new ArmBody { Position = new double[6], Velocity = new double[6], Torque = new double[6] };
-    }
-
-    private static void ReadHandover(BinaryReader input, ref HandoverBody body)
-    {
-        ReadArm(input, ref body.Arm);
-        body.TouchesPerson = input.ReadDouble() > 0.0;
-        body.TouchesHand = input.ReadDouble() > 0.0;
     }
 
     private static void ReadArm(BinaryReader input, ref ArmBody body)
@@ -385,114 +306,61 @@ public static class Golden
         }
     }
 
+    private static ArmTrace TracedArm(CompanionData data, string task)
+    {
+        switch (task)
+        {
+            case "arm_reach": return new ReachTrace(data);
+            case "arm_handover": return new HandoverTrace(data);
+            default: return new RallyTrace(data);
+        }
+    }
+
     private static long MobileAllocates(CompanionData data, MobileTrace trace)
     {
-        var step = new Step(data, TaskRules.For(trace.Task));
-        var perturbations = new Perturbations(trace.Task);
-        var history = new ActionHistory(trace.Task);
-        var draws = new Draws(1);
-        var action = new float[trace.Task.Action.Count];
+        IMobileScene scene = trace.Scene;
+        var step = new Step(data, scene.Rules);
         var body = new double[trace.BodySize];
-        return Allocated(() =>
-        {
-            perturbations.Draw(draws);
-            trace.Start(perturbations, draws);
-            Array.Fill(trace.TrueRanges, 2.0);
-            trace.FirstScan(draws);
-            for (int decision = 0; decision < 50; decision++)
+        return step.Allocated(
+            (perturbations, draws) =>
             {
-                history.Take(action);
-                trace.Drive(history.Delayed(1), trace.StartPose, draws);
+                scene.Start(perturbations, draws);
+                Array.Fill(scene.TrueRanges, 2.0);
+                scene.FirstScan(draws);
+            },
+            (action, draws) =>
+            {
+                scene.Drive(action, scene.StartPose, draws);
                 trace.Measure(body, draws, step.Signals);
-                history.Write(step.Signals);
-                step.Judge(decision == 0);
-            }
-        });
+            });
     }
 
-    private static long ArmReachAllocates(CompanionData data)
+    private static long ArmAllocates(CompanionData data, ArmTrace trace)
     {
-        var scene = new ArmReachScene(data);
-        var step = new Step(data, scene.Rules);
-        var perturbations = new Perturbations(scene.Task);
-        var history = new ActionHistory(scene.Task);
-        var draws = new Draws(1);
-        var action = new float[scene.Task.Action.Count];
-        var body = new ArmBody { Position = scene.StartPosition, Velocity = new double[6], Torque = new double[6] };
-        return Allocated(() =>
-        {
-            perturbations.Draw(draws);
-            scene.Start(perturbations, draws);
-            for (int decision = 0; decision < 20; decision++)
+        var step = new Step(data, trace.Scene.Rules);
+        return step.Allocated(
+            (perturbations, draws) => trace.Scene.Start(perturbations, draws),
+            (action, draws) =>
             {
-                history.Take(action);
-                scene.Drive(history.Delayed(1), body.Position);
-                scene.Measure(body, draws, step.Signals);
-                history.Write(step.Signals);
-                step.Judge(decision == 0);
-            }
-        });
+                trace.Scene.Drive(action, trace.Scene.StartPosition, draws);
+                trace.Driven();
+                trace.Measure(draws, step.Signals);
+            });
     }
 
-    private static long ArmHandoverAllocates(CompanionData data)
+    /// <summary>Whatever the ball meets: its name, friction and bounciness.</summary>
+    private static void PrintSurfaces(TaskData task)
     {
-        var scene = new ArmHandoverScene(data);
-        var step = new Step(data, scene.Rules);
-        var perturbations = new Perturbations(scene.Task);
-        var history = new ActionHistory(scene.Task);
-        var draws = new Draws(1);
-        var action = new float[scene.Task.Action.Count];
-        var body = new HandoverBody { Arm = NewArm() };
-        return Allocated(() =>
+        var geoms = new List<GeomData>();
+        foreach (BodyData body in task.Bodies)
         {
-            perturbations.Draw(draws);
-            scene.Start(perturbations, draws);
-            for (int decision = 0; decision < 50; decision++)
-            {
-                history.Take(action);
-                scene.Drive(history.Delayed(1), scene.StartPosition, draws);
-                scene.Measure(body, draws, step.Signals);
-                history.Write(step.Signals);
-                step.Judge(decision == 0);
-            }
-        });
-    }
-
-    private static long ArmRallyAllocates(CompanionData data)
-    {
-        var scene = new ArmRallyScene(data);
-        var step = new Step(data, scene.Rules);
-        var perturbations = new Perturbations(scene.Task);
-        var history = new ActionHistory(scene.Task);
-        var draws = new Draws(1);
-        var action = new float[scene.Task.Action.Count];
-        var body = new RallyBody { Arm = NewArm() };
-        return Allocated(() =>
-        {
-            perturbations.Draw(draws);
-            scene.Start(perturbations, draws);
-            for (int decision = 0; decision < 50; decision++)
-            {
-                history.Take(action);
-                scene.Drive(history.Delayed(1), scene.StartPosition, draws);
-                body.Ball = scene.Ball;
-                scene.Measure(body, draws, step.Signals);
-                history.Write(step.Signals);
-                step.Judge(decision == 0);
-            }
-        });
-    }
-
-    /// <summary>Bytes that fifty episodes allocate after a first one.</summary>
-    private static long Allocated(Action episode)
-    {
-        episode();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int index = 0; index < 50; index++)
-        {
-            episode();
+            geoms.AddRange(body.Geoms);
         }
-        return GC.GetAllocatedBytesForCurrentThread() - before;
+        GeomData ball = geoms.Find(geom => geom.Name == "ball");
+        foreach (GeomData geom in geoms.FindAll(geom => geom.Meets(ball)))
+        {
+            Console.WriteLine($"{geom.Name} {geom.FrictionWith(ball):R} {ball.BouncinessWith(geom):R}");
+        }
     }
 
     private static void PrintDraws(ulong seed, int count)
@@ -504,29 +372,70 @@ public static class Golden
         }
     }
 
-    /// <summary>A scene of a wheeled robot, as all of them are alike.</summary>
+    /// <summary>Copies that go through so many decisions each, as Python recorded them.</summary>
+    private sealed class Stretch
+    {
+        public readonly Perturbations Perturbations;
+        public readonly double[] Signals;
+
+        private readonly ActionHistory _history;
+        private readonly double[] _action;
+        private readonly int _delay;
+
+        public Stretch(TaskData task)
+        {
+            Perturbations = new Perturbations(task);
+            Signals = new double[task.Signals.Size];
+            _history = new ActionHistory(task);
+            _action = new double[task.Action.Count];
+            _delay = Perturbations.IndexOf("action_delay_steps");
+        }
+
+        /// <summary>Writes perturbations, where the robot starts, and after every decision all signals and what is beside.</summary>
+        public void Run(
+            BinaryReader input, BinaryWriter output, Func<IDraws, double[]> start, Action<double[], IDraws> decide,
+            Action writeBeside)
+        {
+            int copies = (int)input.ReadDouble(), steps = (int)input.ReadDouble();
+            for (int copy = 0; copy < copies; copy++)
+            {
+                var draws = new RecordedDraws(Read(input, new double[(int)input.ReadDouble()]));
+                Perturbations.Draw(draws);
+                _history.Clear();
+                double[] begins = start(draws);
+                _history.Write(Signals);
+                for (int index = 0; index < Perturbations.Count; index++)
+                {
+                    output.Write(Perturbations.Value(index));
+                }
+                Write(output, begins);
+                Write(output, Signals);
+                for (int step = 0; step < steps; step++)
+                {
+                    _history.Take(Array.ConvertAll(Read(input, _action), entry => (float)entry));
+                    decide(_history.Delayed((int)Perturbations.Value(_delay)), draws);
+                    _history.Write(Signals);
+                    Write(output, Signals);
+                    writeBeside();
+                }
+                draws.ExpectNoneLeft();
+            }
+        }
+    }
+
+    /// <summary>A scene of a wheeled robot, and what physics tells it.</summary>
     private abstract class MobileTrace
     {
-        public abstract TaskData Task { get; }
-
-        public abstract double[] TrueRanges { get; }
-
-        public abstract Pose2 StartPose { get; }
-
-        public abstract bool IsScanDue { get; }
+        public abstract IMobileScene Scene { get; }
 
         /// <summary>Numbers that physics tells: pose, velocities, wheel forces, contact, and more of a task's own.</summary>
         public virtual int BodySize => 9;
 
-        public abstract void Start(Perturbations perturbations, IDraws draws);
-
-        public abstract void FirstScan(IDraws draws);
-
-        public abstract void Drive(double[] action, Pose2 robot, IDraws draws);
-
         public abstract void Measure(double[] body, IDraws draws, double[] signals);
 
-        public abstract void WriteBeside(BinaryWriter output);
+        public virtual void WriteBeside(BinaryWriter output)
+        {
+        }
     }
 
     private sealed class GotoTrace : MobileTrace
@@ -535,30 +444,10 @@ public static class Golden
 
         public GotoTrace(CompanionData data) => _scene = new MobileGotoScene(data);
 
-        public override TaskData Task => _scene.Task;
+        public override IMobileScene Scene => _scene;
 
-        public override double[] TrueRanges => _scene.TrueRanges;
-
-        public override Pose2 StartPose => _scene.StartPose;
-
-        public override bool IsScanDue => _scene.IsScanDue;
-
-        public override void Start(Perturbations perturbations, IDraws draws) => _scene.Start(perturbations, draws);
-
-        public override void FirstScan(IDraws draws) => _scene.FirstScan(draws);
-
-        public override void Drive(double[] action, Pose2 robot, IDraws draws) => _scene.Drive(action, robot, draws);
-
-        public override void Measure(double[] body, IDraws draws, double[] signals)
-        {
+        public override void Measure(double[] body, IDraws draws, double[] signals) =>
             _scene.Measure(Robot(body), draws, signals);
-        }
-
-        public override void WriteBeside(BinaryWriter output)
-        {
-            Write(output, new[] { _scene.LeftWheelMps, _scene.RightWheelMps });
-            WriteFigures(output, _scene.People);
-        }
     }
 
     private sealed class FollowTrace : MobileTrace
@@ -567,30 +456,10 @@ public static class Golden
 
         public FollowTrace(CompanionData data) => _scene = new MobileFollowScene(data);
 
-        public override TaskData Task => _scene.Task;
+        public override IMobileScene Scene => _scene;
 
-        public override double[] TrueRanges => _scene.TrueRanges;
-
-        public override Pose2 StartPose => _scene.StartPose;
-
-        public override bool IsScanDue => _scene.IsScanDue;
-
-        public override void Start(Perturbations perturbations, IDraws draws) => _scene.Start(perturbations, draws);
-
-        public override void FirstScan(IDraws draws) => _scene.FirstScan(draws);
-
-        public override void Drive(double[] action, Pose2 robot, IDraws draws) => _scene.Drive(action, robot, draws);
-
-        public override void Measure(double[] body, IDraws draws, double[] signals)
-        {
+        public override void Measure(double[] body, IDraws draws, double[] signals) =>
             _scene.Measure(Robot(body), draws, signals);
-        }
-
-        public override void WriteBeside(BinaryWriter output)
-        {
-            Write(output, new[] { _scene.Base.LeftWheelMps, _scene.Base.RightWheelMps });
-            WriteFigures(output, _scene.People);
-        }
     }
 
     private sealed class BallTrace : MobileTrace
@@ -599,21 +468,9 @@ public static class Golden
 
         public BallTrace(CompanionData data) => _scene = new MobileBallScene(data);
 
-        public override TaskData Task => _scene.Task;
-
-        public override double[] TrueRanges => _scene.TrueRanges;
-
-        public override Pose2 StartPose => _scene.StartPose;
-
-        public override bool IsScanDue => _scene.IsScanDue;
+        public override IMobileScene Scene => _scene;
 
         public override int BodySize => 14;
-
-        public override void Start(Perturbations perturbations, IDraws draws) => _scene.Start(perturbations, draws);
-
-        public override void FirstScan(IDraws draws) => _scene.FirstScan(draws);
-
-        public override void Drive(double[] action, Pose2 robot, IDraws draws) => _scene.Drive(action, robot, draws);
 
         public override void Measure(double[] body, IDraws draws, double[] signals)
         {
@@ -631,10 +488,100 @@ public static class Golden
 
         public override void WriteBeside(BinaryWriter output)
         {
-            Write(output, new[] { _scene.Base.LeftWheelMps, _scene.Base.RightWheelMps });
-            WriteFigures(output, _scene.Player);
             double isRolled = _scene.IsRolled ? 1.0 : 0.0;
             Write(output, new[] { isRolled, isRolled * _scene.RollX, isRolled * _scene.RollY });
+        }
+    }
+
+    /// <summary>A scene of the arm, and what physics tells it.</summary>
+    private abstract class ArmTrace
+    {
+        public abstract IArmScene Scene { get; }
+
+        public abstract ArmBody Joints { get; }
+
+        public abstract void ReadBody(BinaryReader input);
+
+        public abstract void Measure(IDraws draws, double[] signals);
+
+        /// <summary>A decision has taken effect, its physics are still to come.</summary>
+        public virtual void Driven()
+        {
+        }
+
+        public virtual void WriteBeside(BinaryWriter output)
+        {
+        }
+    }
+
+    private sealed class ReachTrace : ArmTrace
+    {
+        private readonly ArmReachScene _scene;
+        private ArmBody _body = NewArm();
+
+        public ReachTrace(CompanionData data) => _scene = new ArmReachScene(data);
+
+        public override IArmScene Scene => _scene;
+
+        public override ArmBody Joints => _body;
+
+        public override void ReadBody(BinaryReader input) => ReadArm(input, ref _body);
+
+        public override void Measure(IDraws draws, double[] signals) => _scene.Measure(_body, draws, signals);
+    }
+
+    private sealed class HandoverTrace : ArmTrace
+    {
+        private readonly ArmHandoverScene _scene;
+        private HandoverBody _body = new HandoverBody { Arm = NewArm() };
+
+        public HandoverTrace(CompanionData data) => _scene = new ArmHandoverScene(data);
+
+        public override IArmScene Scene => _scene;
+
+        public override ArmBody Joints => _body.Arm;
+
+        public override void ReadBody(BinaryReader input)
+        {
+            ReadArm(input, ref _body.Arm);
+            _body.TouchesPerson = input.ReadDouble() > 0.0;
+            _body.TouchesHand = input.ReadDouble() > 0.0;
+        }
+
+        public override void Measure(IDraws draws, double[] signals) => _scene.Measure(_body, draws, signals);
+    }
+
+    private sealed class RallyTrace : ArmTrace
+    {
+        private readonly ArmRallyScene _scene;
+        private RallyBody _body = new RallyBody { Arm = NewArm() };
+        private RallyBall _laid;
+
+        public RallyTrace(CompanionData data) => _scene = new ArmRallyScene(data);
+
+        public override IArmScene Scene => _scene;
+
+        public override ArmBody Joints => _body.Arm;
+
+        public override void Driven() => _body.Ball = _laid = _scene.Ball;
+
+        public override void ReadBody(BinaryReader input)
+        {
+            ReadArm(input, ref _body.Arm);
+            _body.TouchesPerson = input.ReadDouble() > 0.0;
+            _body.Ball.X = input.ReadDouble();
+            _body.Ball.Y = input.ReadDouble();
+            _body.Ball.VelocityX = input.ReadDouble();
+            _body.Ball.VelocityY = input.ReadDouble();
+            _body.Ball.MeetsPaddle = input.ReadDouble() > 0.0;
+        }
+
+        public override void Measure(IDraws draws, double[] signals) => _scene.Measure(_body, draws, signals);
+
+        public override void WriteBeside(BinaryWriter output)
+        {
+            Write(output, new[] { _laid.X, _laid.Y, _laid.VelocityX, _laid.VelocityY });
+            Write(output, new[] { _scene.Palm.X, _scene.Palm.Y, _scene.Palm.Z });
         }
     }
 
@@ -657,7 +604,31 @@ public static class Golden
             _observation = new float[rules.Task.Observation.Size];
         }
 
-        public void Judge(bool isFirst)
+        /// <summary>Bytes that fifty episodes of fifty decisions allocate after a first one.</summary>
+        public long Allocated(Action<Perturbations, IDraws> start, Action<double[], IDraws> decide)
+        {
+            var perturbations = new Perturbations(_rules.Task);
+            var history = new ActionHistory(_rules.Task);
+            var draws = new Draws(1);
+            var action = new float[_rules.Task.Action.Count];
+            long before = 0;
+            for (int episode = 0; episode <= 50; episode++)
+            {
+                before = episode == 1 ? GC.GetAllocatedBytesForCurrentThread() : before;
+                perturbations.Draw(draws);
+                start(perturbations, draws);
+                for (int decision = 0; decision < 50; decision++)
+                {
+                    history.Take(action);
+                    decide(history.Delayed(1), draws);
+                    history.Write(Signals);
+                    Judge(decision == 0);
+                }
+            }
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+
+        private void Judge(bool isFirst)
         {
             _rules.Observe(Signals, _observation);
             if (isFirst)

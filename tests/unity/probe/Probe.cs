@@ -16,6 +16,8 @@ public static class Probe
     static BodyBuilder builder;
     static ArmChain arm;
     static Transform armMount;
+    static ArmChain handingArm;
+    static SeatedFigure sitter;
     static List<BodyBuilder.Hull> armHulls;
 
     public static int Main(string[] words)
@@ -44,6 +46,9 @@ public static class Probe
         "tool" => Tool(n),
         "arm_touches" => ArmTouches(n),
         "scan" => Scan((ulong)n[0]),
+        "sitter_touched" => SitterTouched(n),
+        "ball_on_floor" => BallAfter("mobile_ball", n),
+        "ball_on_table" => BallAfter("arm_rally", n),
         _ => throw new InvalidDataException(question),
     };
 
@@ -69,7 +74,7 @@ public static class Probe
         BuildArm();
         arm.Place(joints);
         Engine.FixedStep();
-        return new[] { arm.HasContact ? 1.0 : 0.0 };
+        return new[] { arm.Touched != ContactKinds.None ? 1.0 : 0.0 };
     }
 
     /// A furnished room and what a scanner sees of it: half size, pieces, people, the first ray, and all ranges.
@@ -84,7 +89,7 @@ public static class Probe
         // Not at the origin, where a mistake could hide.
         area.transform.position = new Vector3(30f, 0f, -20f);
         FurnishedRoom room = area.AddComponent<FurnishedRoom>();
-        room.Build(scene.Task.Bodies, scene.Room.Pieces, scene.People.Count, builder, shapes);
+        room.Build(scene.Task.Bodies, scene.Room.Pieces, scene.People.Count, builder, new List<BodyBuilder.Hull>());
         room.Arrange(scene.Room, scene.People);
         LidarScanner scanner = area.AddComponent<LidarScanner>();
         scanner.Build(scene.Rays, data.TurtleBot3.LidarPositionBaseM[2]);
@@ -108,6 +113,81 @@ public static class Probe
         told.AddRange(scene.TrueRanges);
         UnityEngine.Object.Destroy(area);
         return told;
+    }
+
+    /// What an arm touches: six joint angles, then hip, lean, side and palm of who sits there → person, hand, else.
+    static IEnumerable<double> SitterTouched(double[] n)
+    {
+        TaskData task = data.Task("arm_handover");
+        if (sitter == null)
+        {
+            var place = new GameObject("handover").transform;
+            place.position = new Vector3(-8f, 0.3f, 20f);
+            var hulls = new List<BodyBuilder.Hull>();
+            builder.AddShapes(task.Bodies[0], place, hulls);
+            handingArm = new GameObject("arm").AddComponent<ArmChain>();
+            handingArm.transform.SetParent(place, false);
+            handingArm.Build(task.Bodies, data.Ur5e, builder, hulls);
+            handingArm.SetLoad(1f, 0f, 0f);
+            sitter = place.gameObject.AddComponent<SeatedFigure>();
+            sitter.Build(task.Bodies, new ArmRallyScene(data).Figure, builder, hulls);
+            BodyBuilder.IgnoreWhatNeverMeets(hulls);
+        }
+        sitter.Sit(new Sitting(new ArmRallyScene(data).Figure, n.Skip(6).ToArray()));
+        handingArm.Place(n.Take(6).ToArray());
+        Engine.FixedStep();
+        ContactKinds touched = handingArm.Touched;
+        double Is(ContactKinds kind) => (touched & kind) != ContactKinds.None ? 1.0 : 0.0;
+        return new[] { Is(ContactKinds.Person), Is(ContactKinds.Hand), Is(ContactKinds.Thing | ContactKinds.Arm) };
+    }
+
+    /// Place and velocity that a ball starts with, two settings and a time → place and velocity after it.
+    static IEnumerable<double> BallAfter(string name, double[] n)
+    {
+        TaskData task = data.Task(name);
+        Time.fixedDeltaTime = (float)task.PhysicsStepS;
+        Physics.bounceThreshold = 2f * 9.81f * Time.fixedDeltaTime;
+        var area = new GameObject("ball area").transform;
+        area.position = new Vector3(40f, 0f, 40f);
+        var hulls = new List<BodyBuilder.Hull>();
+        builder.AddShapes(task.Bodies[0], area, hulls);
+        BodyData body = task.Bodies.First(one => one.Name == "ball");
+        var ball = builder.Build(body, area, hulls).gameObject.AddComponent<RollingBall>();
+        ball.Build(body);
+        ball.TakeSurfaces(hulls);
+        BodyBuilder.IgnoreWhatNeverMeets(hulls);
+        if (name == "arm_rally") ball.SetBounciness((float)n[4]);
+        ball.SetRolling(name == "arm_rally" ? 0f : (float)n[4], (float)n[5]);
+        ball.Roll(n[0], n[1], n[2], n[3]);
+        for (int step = 0; step < Math.Round(n[6] / task.PhysicsStepS); step++)
+        {
+            ball.Resist(Time.fixedDeltaTime);
+            Engine.FixedStep();
+        }
+        ball.Measure(out BallState state);
+        UnityEngine.Object.Destroy(area.gameObject);
+        return new[] { state.X, state.Y, state.VelocityX, state.VelocityY };
+    }
+
+    /// Somebody who sits as told: hip, lean, side and palm.
+    sealed class Sitting : ISeatedScene
+    {
+        readonly double[] told;
+
+        public Sitting(Figure figure, double[] told) => (Figure, this.told) = (figure, told);
+
+        public Figure Figure { get; }
+        public Vec3 Palm => new(told[5], told[6], told[7]);
+        public Posture Posture => new(Figure, new Vec3(told[0], told[1], told[2]), told[3], Side, Palm);
+        public double Side => told[4];
+        public Vec3 Tremor(double agoS) => default;
+        public ITaskRules Rules => throw new NotSupportedException();
+        public double[] StartPosition => throw new NotSupportedException();
+        public double[] Command => throw new NotSupportedException();
+        public double[] CommandBefore => throw new NotSupportedException();
+        public double FeedForwardShare => throw new NotSupportedException();
+        public void Start(Perturbations perturbations, IDraws draws) => throw new NotSupportedException();
+        public void Drive(double[] action, double[] position, IDraws draws) => throw new NotSupportedException();
     }
 
     static void BuildArm()

@@ -77,11 +77,21 @@ namespace UnityEngine
             call?.Invoke(script);
         }
 
-        /// The same with an argument.
-        public static void Send<T>(MonoBehaviour script, string message, T argument)
+        /// The same with an argument, to a script that hears it.
+        public static void Send<T>(MonoBehaviour script, string message, T argument) =>
+            Told<T>.Methods[(script.GetType(), message)](script, argument);
+
+        /// Whether a script has a method of that name that takes such an argument.
+        public static bool Hears<T>(MonoBehaviour script, string message)
         {
-            MethodInfo method = MethodOf(script.GetType(), message, new[] { typeof(T) });
-            if (method != null) Invoke(() => method.Invoke(script, new object[] { argument }));
+            (Type, string) key = (script.GetType(), message);
+            if (!Told<T>.Methods.TryGetValue(key, out Action<MonoBehaviour, T> call))
+            {
+                MethodInfo method = MethodOf(key.Item1, message, new[] { typeof(T) });
+                call = method == null ? null : (one, argument) => Invoke(() => method.Invoke(one, new object[] { argument }));
+                Told<T>.Methods[key] = call;
+            }
+            return call != null;
         }
 
         /// Ends a session as Unity does.
@@ -174,6 +184,11 @@ namespace UnityEngine
             {
                 return some.Types.Where(type => type != null);
             }
+        }
+
+        static class Told<T>
+        {
+            public static readonly Dictionary<(Type, string), Action<MonoBehaviour, T>> Methods = new();
         }
 
         static void Invoke(Action call)

@@ -88,6 +88,7 @@ namespace UnityEngine
         public T[] GetComponents<T>() => gameObject.GetComponents<T>();
         public void GetComponents<T>(List<T> results) => gameObject.GetComponents(results);
         public T[] GetComponentsInChildren<T>() => gameObject.GetComponentsInChildren<T>();
+        public T[] GetComponentsInChildren<T>(bool includeInactive) => gameObject.GetComponentsInChildren<T>();
         public bool TryGetComponent<T>(out T component) => gameObject.TryGetComponent(out component);
 
         /// The stand-in's own: the component has its object now.

@@ -1,5 +1,6 @@
 // Bodies that move: rigid ones by their velocities, posed ones by hand, arms by first-order joint drives. Not PhysX:
-// no masses meet and no forces are passed on; a body that reaches into something is put beside it and told.
+// no forces are passed on; a body or an arm that reaches into something is put beside it and told. Of two rigid bodies
+// the lighter one gives way, as if the other one were a wall that moves. What has a material slides, spins and bounces.
 using System;
 using System.Collections.Generic;
 
@@ -9,7 +10,7 @@ namespace UnityEngine
     {
         public ArticulationBody articulationBody => collider.attachedArticulationBody;
         public Collider collider { get; internal set; }
-        public GameObject gameObject => collider.gameObject;
+        public GameObject gameObject => Bodies.OwnerOf(collider);
         public Rigidbody rigidbody => collider.attachedRigidbody;
     }
 
@@ -45,7 +46,7 @@ namespace UnityEngine
     {
         static readonly List<Rigidbody> rigid = new();
         static readonly List<ArticulationBody> arms = new();
-        static readonly HashSet<(RoundCollider, Collider)> touching = new(), touchedBefore = new();
+        static readonly HashSet<(Collider, Collider)> touching = new(), touchedBefore = new();
 
         public static void Install()
         {
@@ -71,7 +72,7 @@ namespace UnityEngine
             foreach (ArticulationBody one in arms) one.Meet();
         }
 
-        internal static void Touch(RoundCollider one, Collider other)
+        internal static void Touch(Collider one, Collider other)
         {
             touching.Add((one, other));
             string message = touchedBefore.Contains((one, other)) ? "OnCollisionStay" : "OnCollisionEnter";
@@ -81,13 +82,25 @@ namespace UnityEngine
 
         static void Tell(Collider one, Collider other, string message)
         {
-            // Unity tells the object of the body, or of the collider where there is no body.
-            Component body = one.attachedRigidbody;
-            GameObject told = (body ?? one.attachedArticulationBody ?? (Component)one).gameObject;
-            foreach (MonoBehaviour script in told.GetComponents<MonoBehaviour>())
+            Collision collision = null;
+            foreach (Component part in OwnerOf(one).Components)
             {
-                Engine.Send(script, message, new Collision { collider = other });
+                if (part is MonoBehaviour script && Engine.Hears<Collision>(script, message))
+                {
+                    Engine.Send(script, message, collision ??= new Collision { collider = other });
+                }
             }
+        }
+
+        /// The object of the body, or of the collider where there is no body: whom Unity tells, and of whom.
+        internal static GameObject OwnerOf(Collider one) =>
+            ((Component)one.attachedRigidbody ?? (Component)one.attachedArticulationBody ?? one).gameObject;
+
+        /// How fast a point moves that belongs to a shape.
+        internal static Vector3 VelocityAt(Collider one, Vector3 point)
+        {
+            if (one.attachedRigidbody is not null) return one.attachedRigidbody.VelocityAt(point);
+            return one.attachedArticulationBody?.VelocityAt(point) ?? Vector3.zero;
         }
 
         static void AddCollider(GameObject made, PrimitiveType shape)
@@ -101,17 +114,25 @@ namespace UnityEngine
 
     public sealed class Rigidbody : Component
     {
-        readonly List<RoundCollider> hull = new();
+        readonly List<Collider> hull = new();
         Vector3? wantedPlace;
         Quaternion? wantedTurn;
+        Vector3 posedVelocity;
 
+        public float angularDamping { get; set; } = 0.05f;
         public Vector3 angularVelocity { get; set; }
+        public bool automaticInertiaTensor { get; set; } = true;
         public CollisionDetectionMode collisionDetectionMode { get; set; }
         public RigidbodyConstraints constraints { get; set; }
         public RigidbodyInterpolation interpolation { get; set; }
+        public Vector3 inertiaTensor { get; set; } = Vector3.one;
+        public Quaternion inertiaTensorRotation { get; set; } = Quaternion.identity;
         public bool isKinematic { get; set; }
+        public float linearDamping { get; set; }
         public Vector3 linearVelocity { get; set; }
         public float mass { get; set; } = 1f;
+        public float maxAngularVelocity { get; set; } = 7f;
+        public float sleepThreshold { get; set; } = 0.005f;
         public bool useGravity { get; set; } = true;
 
         public Vector3 position
@@ -149,7 +170,9 @@ namespace UnityEngine
             if (!isKinematic) Integrate(seconds);
             else if (wantedPlace.HasValue || wantedTurn.HasValue)
             {
+                Vector3 before = position;
                 transform.SetPositionAndRotation(wantedPlace ?? position, wantedTurn ?? rotation);
+                posedVelocity = (position - before) / seconds;
             }
             wantedPlace = null;
             wantedTurn = null;
@@ -158,16 +181,23 @@ namespace UnityEngine
         internal void Meet()
         {
             if (isKinematic || !gameObject.activeInHierarchy) return;
-            if (hull.Count == 0) hull.AddRange(gameObject.GetComponentsInChildren<RoundCollider>());
-            foreach (RoundCollider one in hull)
+            if (hull.Count == 0) hull.AddRange(gameObject.GetComponentsInChildren<Collider>());
+            foreach (Collider one in hull)
             {
                 if (one.IsSolid) World.Touched(one, Bounce);
             }
         }
 
+        internal Vector3 VelocityAt(Vector3 point) => isKinematic
+            ? posedVelocity
+            : linearVelocity + Vector3.Cross(angularVelocity, point - position);
+
         void Integrate(float seconds)
         {
             if (useGravity) linearVelocity += Physics.gravity * seconds;
+            linearVelocity *= MathF.Max(0f, 1f - linearDamping * seconds);
+            angularVelocity *= MathF.Max(0f, 1f - angularDamping * seconds);
+            angularVelocity *= MathF.Min(1f, maxAngularVelocity / MathF.Max(angularVelocity.magnitude, 1e-9f));
             linearVelocity = Free(linearVelocity, RigidbodyConstraints.FreezePositionX);
             angularVelocity = Free(angularVelocity, RigidbodyConstraints.FreezeRotationX);
             position += linearVelocity * seconds;
@@ -175,12 +205,32 @@ namespace UnityEngine
             if (angle > 0f) rotation = Quaternion.AngleAxis(angle, angularVelocity) * rotation;
         }
 
-        void Bounce(RoundCollider one, Collider other, float depth, Vector3 outwards)
+        void Bounce(in Contact met)
         {
-            outwards = Free(outwards, RigidbodyConstraints.FreezePositionX);
-            position += outwards * depth;
-            linearVelocity -= outwards * MathF.Min(Vector3.Dot(linearVelocity, outwards), 0f);
-            Bodies.Touch(one, other);
+            // Two bodies that meet are told of by the lighter one, which gives way.
+            if (met.Other.attachedRigidbody is { isKinematic: false } theirs && theirs.mass < mass) return;
+            Vector3 outwards = Free(met.Outwards, RigidbodyConstraints.FreezePositionX), arm = met.Point - position;
+            Vector3 slip = VelocityAt(met.Point) - Bodies.VelocityAt(met.Other, met.Point);
+            float closing = -Vector3.Dot(slip, outwards);
+            position += outwards * met.Depth;
+            if (closing > 0f)
+            {
+                float bounciness = closing > Physics.bounceThreshold ? PhysicsMaterial.Bounciness(met.One, met.Other) : 0f;
+                float push = (1f + bounciness) * closing;
+                linearVelocity += outwards * push;
+                Rub(slip + outwards * closing, arm, PhysicsMaterial.Friction(met.One, met.Other) * push);
+            }
+            Bodies.Touch(met.One, met.Other);
+        }
+
+        /// Friction: at most so much of a change of speed against the way a ball's surface slides.
+        void Rub(Vector3 slip, Vector3 arm, float most)
+        {
+            float speed = slip.magnitude, lever = mass / inertiaTensor.x;
+            if (most <= 0f || speed <= 0f) return;
+            Vector3 change = slip * (-MathF.Min(most, speed / (1f + lever * arm.sqrMagnitude)) / speed);
+            linearVelocity += change;
+            angularVelocity += Vector3.Cross(arm, change) * lever;
         }
 
         /// Without what is frozen; `first` is the x flag, those of y and z follow it.
@@ -250,7 +300,7 @@ namespace UnityEngine
     /// A link. A revolute one turns about its anchor's x axis at the speed at which its drive's spring meets its damper.
     public sealed class ArticulationBody : Behaviour
     {
-        readonly List<RoundCollider> hull = new();
+        readonly List<Collider> hull = new();
         ArticulationBody above;
         Quaternion restTurn;
         ArticulationDrive drive;
@@ -353,18 +403,58 @@ namespace UnityEngine
             if (!isActiveAndEnabled) return;
             if (hull.Count == 0)
             {
-                foreach (RoundCollider one in gameObject.GetComponentsInChildren<RoundCollider>())
+                foreach (Collider one in gameObject.GetComponentsInChildren<Collider>())
                 {
                     if (ReferenceEquals(one.attachedArticulationBody, this)) hull.Add(one);
                 }
             }
-            foreach (RoundCollider one in hull)
+            foreach (Collider one in hull)
             {
-                if (one.IsSolid) World.Touched(one, Touch);
+                if (one.IsSolid) World.Touched(one, GiveWay);
             }
         }
 
-        static void Touch(RoundCollider one, Collider other, float depth, Vector3 outwards) => Bodies.Touch(one, other);
+        /// Its own joint's turning, and that of those below which it hangs.
+        internal Vector3 VelocityAt(Vector3 point)
+        {
+            Vector3 carried = above?.VelocityAt(point) ?? Vector3.zero;
+            return jointType == ArticulationJointType.RevoluteJoint ? carried + Lever(point) * jointSpeed : carried;
+        }
+
+        /// The way of a point for each radian that the joint turns.
+        Vector3 Lever(Vector3 point)
+        {
+            Vector3 axis = transform.rotation * (anchorRotation * Vector3.right);
+            return Vector3.Cross(axis, point - transform.TransformPoint(anchorPosition));
+        }
+
+        /// Turns the joints, as little as it takes, so that the point that reaches into something comes out. What is
+        /// lighter gives way itself.
+        void GiveWay(in Contact met)
+        {
+            if (met.Other.attachedRigidbody is not { isKinematic: false })
+            {
+                float sum = 1e-6f;
+                for (ArticulationBody one = this; one is not null; one = one.above) sum += one.Turned(met) * one.Turned(met);
+                Turn(met, met.Depth / sum);
+            }
+            Bodies.Touch(met.One, met.Other);
+        }
+
+        /// From the foot of the arm on: whoever turns moves those that hang on it.
+        void Turn(in Contact met, float share)
+        {
+            float angle = share * Turned(met);
+            above?.Turn(met, share);
+            if (angle == 0f) return;
+            jointAngle += angle;
+            jointSpeed += angle / Time.fixedDeltaTime;
+            Pose();
+        }
+
+        float Turned(in Contact met) => jointType == ArticulationJointType.RevoluteJoint
+            ? Vector3.Dot(Lever(met.Point), met.Outwards)
+            : 0f;
 
         void Pose() =>
             transform.localRotation = restTurn * anchorRotation

@@ -11,6 +11,7 @@ namespace UnityEngine
         public ArticulationBody attachedArticulationBody { get; internal set; }
         public float contactOffset { get; set; } = 0.01f;
         public bool isTrigger { get; set; }
+        public PhysicsMaterial sharedMaterial { get; set; }
 
         public bool enabled
         {
@@ -90,6 +91,9 @@ namespace UnityEngine
 
         public Vector3 center { get; set; }
         public Vector3 size { get; set; } = Vector3.one;
+
+        /// Half the sides, in the world.
+        internal Vector3 Half => half;
 
         protected override Vector3 Middle => center;
 
@@ -191,6 +195,9 @@ namespace UnityEngine
         public bool convex { get; set; }
         public Mesh sharedMesh { get; set; }
 
+        /// Of the box about it, half the sides in the world.
+        internal Vector3 Half => new(worldRadius, half, worldRadius);
+
         protected override Vector3 Middle => Vector3.zero;
 
         protected override float Measure()
@@ -282,6 +289,66 @@ namespace UnityEngine
             }
             return round.Place + half * ((low + high) / 2f);
         }
+
+        /// Whether one shape reaches into another, and where.
+        public static bool Reaches(Collider one, Collider other, out Contact met)
+        {
+            met = new Contact { One = one, Other = other, Point = one.Place };
+            if (one is RoundCollider round)
+            {
+                Vector3 nearest = NearestOnLine(round, other);
+                met.Depth = round.Radius - other.Distance(nearest);
+                if (met.Depth <= 0f) return false;
+                met.Outwards = Outwards(other, nearest);
+                met.Point = nearest - met.Outwards * round.Radius;
+                return true;
+            }
+            if (other is RoundCollider)
+            {
+                bool isMet = Reaches(other, one, out Contact turned);
+                met = new Contact
+                {
+                    One = one, Other = other, Depth = turned.Depth, Outwards = -turned.Outwards, Point = turned.Point,
+                };
+                return isMet;
+            }
+            met.Depth = BoxDepth(one, other, out met.Outwards);
+            return met.Depth > 0f;
+        }
+
+        /// Of boxes, by the axis along which they overlap least; a cylinder is taken for the box about it.
+        static float BoxDepth(Collider one, Collider other, out Vector3 outwards)
+        {
+            Vector3 way = one.Place - other.Place;
+            float least = float.PositiveInfinity;
+            outwards = default;
+            for (int axis = 0; axis < 15 && least > 0f; axis++)
+            {
+                Vector3 along = axis < 3 ? Side(one, axis)
+                    : axis < 6 ? Side(other, axis - 3)
+                    : Vector3.Cross(Side(one, (axis - 6) / 3), Side(other, (axis - 6) % 3));
+                float length = along.magnitude;
+                if (length < 1e-4f) continue;
+                along /= length;
+                float apart = Vector3.Dot(way, along);
+                float overlap = Reach(one, along) + Reach(other, along) - MathF.Abs(apart);
+                if (overlap >= least) continue;
+                least = overlap;
+                outwards = apart < 0f ? -along : along;
+            }
+            return least;
+        }
+
+        static Vector3 Side(Collider one, int axis) =>
+            one.Turn * (axis == 0 ? Vector3.right : axis == 1 ? Vector3.up : Vector3.forward);
+
+        static float Reach(Collider one, Vector3 along)
+        {
+            Vector3 local = Quaternion.Inverse(one.Turn) * along, half = HalfOf(one);
+            return MathF.Abs(local.x) * half.x + MathF.Abs(local.y) * half.y + MathF.Abs(local.z) * half.z;
+        }
+
+        static Vector3 HalfOf(Collider one) => one is BoxCollider box ? box.Half : ((MeshCollider)one).Half;
 
         /// The direction in which the distance to a shape grows.
         public static Vector3 Outwards(Collider shape, Vector3 point)

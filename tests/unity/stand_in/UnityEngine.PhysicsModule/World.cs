@@ -4,6 +4,18 @@ using System.Collections.Generic;
 
 namespace UnityEngine
 {
+    /// One shape that reaches into another.
+    struct Contact
+    {
+        public Collider One, Other;
+
+        /// How deep, m, and the way out.
+        public float Depth;
+        public Vector3 Outwards, Point;
+    }
+
+    delegate void ContactFound(in Contact met);
+
     static class World
     {
         const float CellM = 4f;
@@ -63,8 +75,8 @@ namespace UnityEngine
             return first;
         }
 
-        /// Calls back for each shape that a round one reaches into: the other one, how deep, and the way out.
-        public static void Touched(RoundCollider one, Action<RoundCollider, Collider, float, Vector3> found)
+        /// Calls back for each shape that one reaches into.
+        public static void Touched(Collider one, ContactFound found)
         {
             Refresh();
             Gather(one.Place, one.BoundingRadius);
@@ -72,16 +84,17 @@ namespace UnityEngine
             foreach (Collider other in near.ToArray())
             {
                 if (!MayTouch(one, other)) continue;
-                Vector3 nearest = Shape.NearestOnLine(one, other);
-                float depth = one.Radius - other.Distance(nearest);
-                if (depth > 0f) found(one, other, depth, Shape.Outwards(other, nearest));
+                Refresh();
+                if (Shape.Reaches(one, other, out Contact met)) found(met);
             }
         }
 
         static bool MayTouch(Collider one, Collider other)
         {
-            if (ReferenceEquals(one, other) || ignored.Contains(Pair(one, other))) return false;
-            if ((one.Place - other.Place).magnitude > one.BoundingRadius + other.BoundingRadius) return false;
+            if (ReferenceEquals(one, other)) return false;
+            float reach = one.BoundingRadius + other.BoundingRadius;
+            if ((one.Place - other.Place).sqrMagnitude > reach * reach) return false;
+            if (ignored.Contains(Pair(one, other)) || other.Distance(one.Place) > one.BoundingRadius) return false;
             ArticulationBody mine = one.attachedArticulationBody, theirs = other.attachedArticulationBody;
             if (mine is not null || theirs is not null) return !ArticulationBody.AreNeighbours(mine, theirs);
             return one.attachedRigidbody is null || !ReferenceEquals(one.attachedRigidbody, other.attachedRigidbody);
@@ -163,6 +176,8 @@ namespace UnityEngine
 
         public static int defaultSolverIterations { get; set; } = 6;
         public static int defaultSolverVelocityIterations { get; set; } = 1;
+        public static float bounceThreshold { get; set; } = 2f;
+        public static bool reuseCollisionCallbacks { get; set; }
         public static Vector3 gravity { get; set; } = new(0f, -9.81f, 0f);
 
         public static void IgnoreCollision(Collider a, Collider b) => World.Ignore(a, b, true);

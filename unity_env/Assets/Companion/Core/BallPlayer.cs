@@ -6,7 +6,7 @@ namespace Companion.Core
     /// A person who plays ball with the robot: holds it, rolls it, waits for it to come back, and fetches what is lost. The
     /// same draws move them as python/companion/tasks/_player.py does. World frame, m and s.
     /// </summary>
-    public sealed class BallPlayer : IFigures
+    public sealed class BallPlayer : Figures
     {
         private readonly double[][] _holdsS;
         private readonly double[] _aimsRad;
@@ -28,9 +28,9 @@ namespace Companion.Core
 
         /// <param name="people">The constants of Python's <c>_people</c>.</param>
         /// <param name="player">Those of <c>_player</c>.</param>
-        public BallPlayer(JsonValue people, JsonValue player)
+        public BallPlayer(JsonValue people, JsonValue player) : base(1, people["RADIUS_M"].Number)
         {
-            RadiusM = people["RADIUS_M"].Number;
+            Present[0] = true;
             _holdsS = Ranges(player["HOLDS_S"]);
             _aimsRad = player["AIMS_RAD"].Numbers;
             _rollsM = Ranges(player["ROLLS_M"]);
@@ -44,24 +44,6 @@ namespace Companion.Core
             _holdsAheadM = player["HOLDS_AHEAD_M"].Number;
             GivesUpS = player["GIVES_UP_S"].Number;
         }
-
-        public int Count => 1;
-
-        public bool[] Present { get; } = { true };
-
-        public double[] X { get; } = new double[1];
-
-        public double[] Y { get; } = new double[1];
-
-        public double[] BeforeX { get; } = new double[1];
-
-        public double[] BeforeY { get; } = new double[1];
-
-        public double[] VelocityX { get; } = new double[1];
-
-        public double[] VelocityY { get; } = new double[1];
-
-        public double RadiusM { get; }
 
         /// <summary>Since the roll: after this they fetch the ball themselves.</summary>
         public double GivesUpS { get; }
@@ -77,7 +59,7 @@ namespace Companion.Core
 
         public double BallY => Y[0] + _holdsAheadM * Math.Sin(_heading);
 
-        public double Heading(int person) => _heading;
+        public override double Heading(int person) => _heading;
 
         /// <summary>An episode starts: they stand with the ball, turned to the robot.</summary>
         public void Place(in Pose2 place, in Pose2 robot, double difficulty, IDraws draws)

@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 
 namespace Companion.Core
@@ -48,6 +49,15 @@ namespace Companion.Core
         /// <summary>MuJoCo's conaffinity.</summary>
         public readonly int CollidesWith;
 
+        /// <summary>MuJoCo's: of two that touch, the one with the higher priority says how they rub and bounce.</summary>
+        public readonly int Priority;
+
+        /// <summary>Coefficient of sliding friction.</summary>
+        public readonly double Friction;
+
+        /// <summary>Share of its speed with which something bounces off it.</summary>
+        public readonly double Bounciness;
+
         /// <summary>Whether a person shall see it; what is not visual is a hull.</summary>
         public readonly bool IsDrawn;
 
@@ -61,11 +71,28 @@ namespace Companion.Core
             Colour = json["colour"].Numbers;
             CollidesAs = json["collides_as"].Integer;
             CollidesWith = json["collides_with"].Integer;
+            Priority = json["priority"].Integer;
+            Friction = json["friction"].Number;
+            Bounciness = json["bounciness"].Number;
             IsDrawn = json["is_drawn"].Truth;
         }
 
         /// <summary>Whether it touches nothing.</summary>
         public bool IsVisual => CollidesAs == 0 && CollidesWith == 0;
+
+        /// <summary>Whether the two may touch at all.</summary>
+        public bool Meets(GeomData other) =>
+            (CollidesAs & other.CollidesWith) != 0 || (other.CollidesAs & CollidesWith) != 0;
+
+        /// <summary>The coefficient of friction between the two; the rougher one's where none has priority.</summary>
+        public double FrictionWith(GeomData other) =>
+            Priority == other.Priority ? Math.Max(Friction, other.Friction) : Ruling(other).Friction;
+
+        /// <summary>The share of its speed that is left where the two bounce off each other.</summary>
+        public double BouncinessWith(GeomData other) =>
+            Priority == other.Priority ? (Bounciness + other.Bounciness) / 2.0 : Ruling(other).Bounciness;
+
+        private GeomData Ruling(GeomData other) => Priority > other.Priority ? this : other;
     }
 
     /// <summary>How a joint moves.</summary>

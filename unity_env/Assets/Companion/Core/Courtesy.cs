@@ -2,37 +2,6 @@ using System;
 
 namespace Companion.Core
 {
-    /// <summary>Upright figures in a room, for drawing and for what they bump into. World frame, m.</summary>
-    public interface IFigures
-    {
-        /// <summary>How many there may be.</summary>
-        int Count { get; }
-
-        /// <summary>Whether one is in the room; those who are not stand far outside.</summary>
-        bool[] Present { get; }
-
-        /// <summary>Where they are at the end of the decision.</summary>
-        double[] X { get; }
-
-        double[] Y { get; }
-
-        /// <summary>Where they were a decision ago; within the decision they walk evenly from there.</summary>
-        double[] BeforeX { get; }
-
-        double[] BeforeY { get; }
-
-        /// <summary>m/s.</summary>
-        double[] VelocityX { get; }
-
-        double[] VelocityY { get; }
-
-        /// <summary>A person's footprint.</summary>
-        double RadiusM { get; }
-
-        /// <summary>Which way one faces, rad.</summary>
-        double Heading(int person);
-    }
-
     /// <summary>Who is nearest to a place.</summary>
     internal readonly struct NearestPerson
     {
@@ -53,7 +22,7 @@ namespace Companion.Core
             DirectionY = y / Math.Max(distance, 1e-9);
         }
 
-        public static NearestPerson Of(IFigures people, double x, double y)
+        public static NearestPerson Of(Figures people, double x, double y)
         {
             int nearest = 0;
             double least = double.PositiveInfinity;

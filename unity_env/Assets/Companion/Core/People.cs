@@ -6,9 +6,8 @@ namespace Companion.Core
     /// People who walk about a room as upright figures; most of them make way for the robot, some don't look. The same
     /// draws move them as python/companion/tasks/_people.py does. World frame, m and s.
     /// </summary>
-    public sealed class People : IFigures
+    public sealed class People : Figures
     {
-        private readonly double _radiusM;
         private readonly double _awayM;
         private readonly Courtesy _courtesy;
         private readonly double _pausePerS;
@@ -28,23 +27,13 @@ namespace Companion.Core
 
         /// <param name="shared">The constants of Python's <c>_people</c>.</param>
         /// <param name="most">How many there may be.</param>
-        public People(JsonValue shared, int most)
+        public People(JsonValue shared, int most) : base(most, shared["RADIUS_M"].Number)
         {
-            _radiusM = shared["RADIUS_M"].Number;
-            HeightM = shared["HEIGHT_M"].Number;
             _awayM = shared["AWAY_M"].Number;
             _courtesy = new Courtesy(shared);
             _pausePerS = shared["PAUSE_PER_S"].Number;
             _pauseS = shared["PAUSE_S"].Numbers;
-            Count = most;
-            Present = new bool[most];
             _looks = new bool[most];
-            X = new double[most];
-            Y = new double[most];
-            VelocityX = new double[most];
-            VelocityY = new double[most];
-            BeforeX = new double[most];
-            BeforeY = new double[most];
             _waypointX = new double[most];
             _waypointY = new double[most];
             _speed = new double[most];
@@ -58,34 +47,8 @@ namespace Companion.Core
             _aimY = new double[most];
         }
 
-        /// <summary>How many there may be.</summary>
-        public int Count { get; }
-
-        /// <summary>A person's footprint.</summary>
-        public double RadiusM => _radiusM;
-
-        public double HeightM { get; }
-
-        /// <summary>Whether a person is in the room; those who are not stand far outside.</summary>
-        public bool[] Present { get; }
-
-        /// <summary>Where they are at the end of the decision, m.</summary>
-        public double[] X { get; }
-
-        public double[] Y { get; }
-
-        /// <summary>m/s.</summary>
-        public double[] VelocityX { get; }
-
-        public double[] VelocityY { get; }
-
-        /// <summary>Where they were a decision ago, m; within the decision they walk evenly from there.</summary>
-        public double[] BeforeX { get; }
-
-        public double[] BeforeY { get; }
-
-        /// <summary>Which way a person faces, rad.</summary>
-        public double Heading(int person) => Math.Atan2(VelocityY[person], VelocityX[person]);
+        /// <summary>The way they walk.</summary>
+        public override double Heading(int person) => Math.Atan2(VelocityY[person], VelocityX[person]);
 
         /// <summary>An episode starts: put people into a room.</summary>
         /// <param name="room">Where they are to walk.</param>
@@ -97,7 +60,7 @@ namespace Companion.Core
             var apart = new Apart(robot.X, robot.Y, 1.0);
             for (int person = 0; person < Count; person++)
             {
-                room.DrawFreePoint(_radiusM + 0.05, apart, draws, out X[person], out Y[person]);
+                room.DrawFreePoint(RadiusM + 0.05, apart, draws, out X[person], out Y[person]);
             }
             DrawWaypoints(room, _waypointX, _waypointY, draws);
             for (int person = 0; person < Count; person++)
@@ -129,10 +92,10 @@ namespace Companion.Core
                 double wantedX = _headingX[person] * pace, wantedY = _headingY[person] * pace;
                 if (_looks[person])
                 {
-                    var near = new Near(X[person] - robotX, Y[person] - robotY, robotRadiusM + _radiusM);
+                    var near = new Near(X[person] - robotX, Y[person] - robotY, robotRadiusM + RadiusM);
                     _courtesy.MakeWay(near, _speed[person], _side[person], ref wantedX, ref wantedY);
                 }
-                double gap = room.ClearanceAndWayOut(X[person], Y[person], out double wayX, out double wayY) - _radiusM;
+                double gap = room.ClearanceAndWayOut(X[person], Y[person], out double wayX, out double wayY) - RadiusM;
                 Courtesy.SlideAlong(gap, wayX, wayY, ref wantedX, ref wantedY);
                 double speed = Math.Sqrt(wantedX * wantedX + wantedY * wantedY);
                 double slower = _speed[person] / Math.Max(Math.Max(speed, _speed[person]), 1e-9);
@@ -189,7 +152,7 @@ namespace Companion.Core
         /// <summary>Anywhere between the walls; who can't get there soon chooses anew.</summary>
         private void DrawWaypoints(Room room, double[] x, double[] y, IDraws draws)
         {
-            double reach = room.HalfSize - _radiusM - 0.1;
+            double reach = room.HalfSize - RadiusM - 0.1;
             for (int person = 0; person < Count; person++)
             {
                 x[person] = draws.Uniform(-1.0, 1.0) * reach;

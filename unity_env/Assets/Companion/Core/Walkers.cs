@@ -24,12 +24,11 @@ namespace Companion.Core
     /// way; how much of that they do is one number, the difficulty. The same draws move them as
     /// python/companion/tasks/_walkers.py does. World frame, m and s.
     /// </summary>
-    public sealed class Walkers : IFigures
+    public sealed class Walkers : Figures
     {
         private const int Moods = 5;
 
         private readonly Courtesy _courtesy;
-        private readonly double _radiusM;
         private readonly double _awayM;
         private readonly Habit[] _habits = new Habit[Moods];
         private readonly int[] _habitOrder;
@@ -68,9 +67,9 @@ namespace Companion.Core
         /// <param name="most">How many there may be, the one that the robot plays with the first.</param>
         /// <param name="periodS">Between two decisions.</param>
         public Walkers(JsonValue people, JsonValue walkers, int most, double periodS)
+            : base(most, people["RADIUS_M"].Number)
         {
             _courtesy = new Courtesy(people);
-            _radiusM = people["RADIUS_M"].Number;
             _awayM = people["AWAY_M"].Number;
             JsonValue habits = walkers["HABITS"];
             _habitOrder = new int[habits.Count];
@@ -95,14 +94,6 @@ namespace Companion.Core
             _aims = walkers["AIMS"].Integer;
             _periodS = periodS;
             _robots = new Pose2[(int)Math.Round(walkers["REACTION_S"].Number / periodS) + 1];
-            Count = most;
-            Present = new bool[most];
-            X = new double[most];
-            Y = new double[most];
-            VelocityX = new double[most];
-            VelocityY = new double[most];
-            BeforeX = new double[most];
-            BeforeY = new double[most];
             _waypointX = new double[most];
             _waypointY = new double[most];
             _speed = new double[most];
@@ -117,26 +108,7 @@ namespace Companion.Core
             _duration = new double[most];
         }
 
-        public int Count { get; }
-
-        public double RadiusM => _radiusM;
-
-        public bool[] Present { get; }
-
-        public double[] X { get; }
-
-        public double[] Y { get; }
-
-        public double[] BeforeX { get; }
-
-        public double[] BeforeY { get; }
-
-        /// <summary>m/s.</summary>
-        public double[] VelocityX { get; }
-
-        public double[] VelocityY { get; }
-
-        public double Heading(int person) => _heading[person];
+        public override double Heading(int person) => _heading[person];
 
         /// <summary>An episode starts: the first begins to stroll where it was put, passers-by elsewhere.</summary>
         /// <param name="room">Where they walk.</param>
@@ -154,7 +126,7 @@ namespace Companion.Core
             var fromFirst = new Apart(first.X, first.Y, 0.8);
             for (int person = 1; person < Count; person++)
             {
-                room.DrawFreePoint(_radiusM + 0.05, fromRobot, fromFirst, draws, out X[person], out Y[person]);
+                room.DrawFreePoint(RadiusM + 0.05, fromRobot, fromFirst, draws, out X[person], out Y[person]);
             }
             DrawCharacters(draws);
             for (int person = 0; person < Count; person++)
@@ -164,7 +136,7 @@ namespace Companion.Core
                 Y[person] = BeforeY[person] = Present[person] ? Y[person] : _awayM;
                 VelocityX[person] = VelocityY[person] = _leftS[person] = 0.0;
                 _mood[person] = Mood.Stroll;
-                room.DrawFreePoint(_radiusM, default, draws, out _waypointX[person], out _waypointY[person]);
+                room.DrawFreePoint(RadiusM, default, draws, out _waypointX[person], out _waypointY[person]);
             }
             for (int person = 0; person < Count; person++)
             {
@@ -189,7 +161,7 @@ namespace Companion.Core
                 Want(person, seen);
                 if (_looks[person])
                 {
-                    var near = new Near(X[person] - seen.X, Y[person] - seen.Y, _robotRadiusM + _radiusM);
+                    var near = new Near(X[person] - seen.X, Y[person] - seen.Y, _robotRadiusM + RadiusM);
                     _courtesy.MakeWay(near, _speed[person], _side[person], ref _wantedX[person], ref _wantedY[person]);
                 }
                 KeepApart(person);
@@ -283,7 +255,7 @@ namespace Companion.Core
             double best = double.NegativeInfinity;
             for (int aim = 0; aim < _aims; aim++)
             {
-                room.DrawFreePoint(_radiusM, apart, draws, out double x, out double y);
+                room.DrawFreePoint(RadiusM, apart, draws, out double x, out double y);
                 double wayX = x - X[person], wayY = y - Y[person];
                 double ahead = (wayX * cos + wayY * sin) / Math.Max(Plane.Length(wayX, wayY), 1e-9);
                 if (ahead > best)
@@ -337,7 +309,7 @@ namespace Companion.Core
 
         private void Move(int person, Room room)
         {
-            double gap = room.ClearanceAndWayOut(X[person], Y[person], out double wayX, out double wayY) - _radiusM;
+            double gap = room.ClearanceAndWayOut(X[person], Y[person], out double wayX, out double wayY) - RadiusM;
             double stepX = _wantedX[person], stepY = _wantedY[person];
             Courtesy.SlideAlong(gap, wayX, wayY, ref stepX, ref stepY);
             TurnAndStep(person, ref stepX, ref stepY);

@@ -32,19 +32,17 @@ namespace Companion.Runtime
         private float _frictionNm;
         private float _frictionNmsPerRad;
 
-        /// <summary>Whether any link has touched anything since <see cref="ClearContact"/>.</summary>
-        public bool HasContact
+        /// <summary>What any link has touched since <see cref="ClearContact"/>.</summary>
+        public ContactKinds Touched
         {
             get
             {
+                ContactKinds touched = ContactKinds.None;
                 foreach (ContactSensor contact in _contacts)
                 {
-                    if (contact.HasTouched)
-                    {
-                        return true;
-                    }
+                    touched |= contact.Touched;
                 }
-                return false;
+                return touched;
             }
         }
 
@@ -118,6 +116,16 @@ namespace Companion.Runtime
             }
         }
 
+        /// <summary>The same, at a share of the way from one posture to another; it may go beyond.</summary>
+        public void SetTargets(double[] from, double[] to, double share)
+        {
+            for (int joint = 0; joint < _joints.Count; joint++)
+            {
+                var target = (float)(from[joint] + share * (to[joint] - from[joint]));
+                _joints[joint].SetDriveTarget(ArticulationDriveAxis.X, target * Mathf.Rad2Deg);
+            }
+        }
+
         /// <summary>Forget past touches.</summary>
         public void ClearContact()
         {
@@ -142,16 +150,27 @@ namespace Companion.Runtime
             }
         }
 
-        /// <summary>Writes what the physics has made of it into a body: joint positions, speeds and torques.</summary>
-        public void Measure(ref ArmBody body)
+        /// <summary>Writes where the physics has the joints, rad.</summary>
+        public void MeasurePosition(double[] position)
         {
             for (int joint = 0; joint < _joints.Count; joint++)
             {
-                body.Position[joint] = _joints[joint].jointPosition[0];
+                position[joint] = _joints[joint].jointPosition[0];
+            }
+        }
+
+        /// <summary>Writes what the physics has made of it into a body: joint positions, speeds and torques.</summary>
+        /// <param name="body">Is written.</param>
+        /// <param name="expected">To touch these is no contact.</param>
+        public void Measure(ref ArmBody body, ContactKinds expected = ContactKinds.None)
+        {
+            MeasurePosition(body.Position);
+            for (int joint = 0; joint < _joints.Count; joint++)
+            {
                 body.Velocity[joint] = _joints[joint].jointVelocity[0];
                 body.Torque[joint] = _joints[joint].driveForce[0];
             }
-            body.HasContact = HasContact;
+            body.HasContact = (Touched & ~expected) != ContactKinds.None;
         }
 
         private void AddLink(BodyData body, GameObject owner, bool isRoot)
@@ -162,6 +181,7 @@ namespace Companion.Runtime
             link.solverIterations = _solverIterations;
             link.linearDamping = link.angularDamping = link.jointFriction = 0f;
             _contacts.Add(owner.AddComponent<ContactSensor>());
+            ContactLabel.Put(owner, ContactKinds.Arm);
             if (isRoot)
             {
                 link.immovable = true;

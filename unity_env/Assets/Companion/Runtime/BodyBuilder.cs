@@ -12,6 +12,9 @@ namespace Companion.Runtime
         public const float ContactOffsetM = 0.001f;
         private const float PlaneMeshSideM = 10f;
 
+        /// <summary>PhysX has no plane; a slab with its top there is one to all that comes from above.</summary>
+        private const float PlaneThicknessM = 0.5f;
+
         private readonly PrimitiveShapes _shapes;
 
         public BodyBuilder(PrimitiveShapes shapes) => _shapes = shapes;
@@ -20,19 +23,16 @@ namespace Companion.Runtime
         public readonly struct Hull
         {
             public readonly Collider Collider;
-            private readonly int _collidesAs;
-            private readonly int _collidesWith;
+            public readonly GeomData Geom;
 
             public Hull(Collider collider, GeomData geom)
             {
                 Collider = collider;
-                _collidesAs = geom.CollidesAs;
-                _collidesWith = geom.CollidesWith;
+                Geom = geom;
             }
 
-            /// <summary>Whether the two may touch at all.</summary>
-            public bool Meets(in Hull other) =>
-                (_collidesAs & other._collidesWith) != 0 || (other._collidesAs & _collidesWith) != 0;
+            /// <summary>Whether physics knows it now.</summary>
+            public bool IsAwake => Collider.enabled && Collider.gameObject.activeInHierarchy;
         }
 
         /// <summary>One body with its shapes, below its parent; its hulls are added to a list.</summary>
@@ -68,14 +68,27 @@ namespace Companion.Runtime
             }
         }
 
-        /// <summary>Lets only those touch that do in MuJoCo.</summary>
+        /// <summary>A body whose one shape is drawn as a cube of side 1, to be scaled to what it shall be.</summary>
+        public Transform BuildBlock(BodyData body, Transform parent, ICollection<Hull> hulls)
+        {
+            GeomData geom = body.Geoms[0];
+            Transform block = _shapes.Draw(PrimitiveType.Cube, parent, Vector3.zero, Vector3.one, ColourOf(geom.Colour));
+            block.name = body.Name;
+            var hull = block.gameObject.AddComponent<BoxCollider>();
+            hull.contactOffset = ContactOffsetM;
+            hulls.Add(new Hull(hull, geom));
+            return block;
+        }
+
+        /// <summary>Lets only those touch that do in MuJoCo; call it whenever one has woken, for PhysX forgets those asleep.</summary>
         public static void IgnoreWhatNeverMeets(IReadOnlyList<Hull> hulls)
         {
             for (int one = 0; one < hulls.Count; one++)
             {
                 for (int other = 0; other < one; other++)
                 {
-                    if (!hulls[one].Meets(hulls[other]))
+                    bool isAwake = hulls[one].IsAwake && hulls[other].IsAwake;
+                    if (isAwake && !hulls[one].Geom.Meets(hulls[other].Geom))
                     {
                         Physics.IgnoreCollision(hulls[one].Collider, hulls[other].Collider);
                     }
@@ -84,7 +97,7 @@ namespace Companion.Runtime
         }
 
         /// <summary>A colour of red, green, blue and opacity.</summary>
-        public static Color ColourOf(double[] rgba) =>
+        private static Color ColourOf(double[] rgba) =>
             new Color((float)rgba[0], (float)rgba[1], (float)rgba[2], (float)rgba[3]);
 
         private void Draw(GeomData geom, Transform owner)
@@ -133,6 +146,11 @@ namespace Companion.Runtime
                     var box = owner.AddComponent<BoxCollider>();
                     box.size = Frames.SizeToUnity(2.0 * size[0], 2.0 * size[1], 2.0 * size[2]);
                     return box;
+                case GeomKind.Plane:
+                    var slab = owner.AddComponent<BoxCollider>();
+                    slab.size = Frames.SizeToUnity(2.0 * size[0], 2.0 * size[1], PlaneThicknessM);
+                    slab.center = PlaneThicknessM / 2f * Vector3.down;
+                    return slab;
                 case GeomKind.Sphere:
                     var sphere = owner.AddComponent<SphereCollider>();
                     sphere.radius = (float)size[0];

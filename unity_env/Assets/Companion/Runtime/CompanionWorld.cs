@@ -14,6 +14,7 @@ namespace Companion.Runtime
     {
         private const string DataFolder = "companion";
         private const int BadInput = 2;
+        private const float GravityMps2 = 9.81f;
 
         [SerializeField]
         private PlaySettings _settings = new PlaySettings();
@@ -86,7 +87,7 @@ namespace Companion.Runtime
             }
             if (!Application.isBatchMode)
             {
-                SpectatorCamera.Build(_agents, isOnFloor);
+                SpectatorCamera.Build(_agents);
             }
             foreach (TaskAgent agent in _agents)
             {
@@ -115,11 +116,16 @@ namespace Companion.Runtime
                     return area.AddComponent<MobileGotoAgent>();
                 case "mobile_follow":
                     return area.AddComponent<MobileFollowAgent>();
+                case "mobile_ball":
+                    return area.AddComponent<MobileBallAgent>();
                 case "arm_reach":
                     return area.AddComponent<ArmReachAgent>();
+                case "arm_handover":
+                    return area.AddComponent<ArmHandoverAgent>();
+                case "arm_rally":
+                    return area.AddComponent<ArmRallyAgent>();
                 default:
-                    throw new ArgumentException(
-                        $"task '{task}' has no agent in Unity yet; choose from arm_reach, mobile_follow, mobile_goto");
+                    throw new ArgumentException($"task '{task}' has no agent in Unity");
             }
         }
 
@@ -131,8 +137,12 @@ namespace Companion.Runtime
 
         private static void SetUpPhysics(TaskData task)
         {
-            Physics.gravity = new Vector3(0f, -9.81f, 0f);
+            Physics.gravity = new Vector3(0f, -GravityMps2, 0f);
             Time.fixedDeltaTime = (float)task.PhysicsStepS;
+            // PhysX lets nothing bounce that is slower than 2 m/s; what lies still gets to this speed in every step.
+            Physics.bounceThreshold = 2f * GravityMps2 * Time.fixedDeltaTime;
+            // A ball touches its table in every step; that shall not make garbage each time.
+            Physics.reuseCollisionCallbacks = true;
             Application.runInBackground = true;
         }
 

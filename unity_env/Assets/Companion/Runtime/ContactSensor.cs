@@ -2,18 +2,24 @@ using UnityEngine;
 
 namespace Companion.Runtime
 {
-    /// <summary>Tells whether a body has touched anything since it was last asked.</summary>
+    /// <summary>Tells what a body has touched since it was last asked.</summary>
     [DisallowMultipleComponent]
     public sealed class ContactSensor : MonoBehaviour
     {
-        /// <summary>Whether there was a touch since <see cref="Clear"/>.</summary>
-        public bool HasTouched { get; private set; }
+        /// <summary>All that it has touched since <see cref="Clear"/>.</summary>
+        public ContactKinds Touched { get; private set; }
 
         /// <summary>Forget it.</summary>
-        public void Clear() => HasTouched = false;
+        public void Clear() => Touched = ContactKinds.None;
 
-        private void OnCollisionEnter(Collision collision) => HasTouched = true;
+        private void OnCollisionEnter(Collision collision) => Note(collision);
 
-        private void OnCollisionStay(Collision collision) => HasTouched = true;
+        private void OnCollisionStay(Collision collision) => Note(collision);
+
+        private void Note(Collision collision)
+        {
+            bool isLabelled = collision.gameObject.TryGetComponent(out ContactLabel label);
+            Touched |= isLabelled ? label.Kind : ContactKinds.Thing;
+        }
     }
 }

@@ -19,15 +19,25 @@ namespace Companion.Runtime
         /// <summary>A point or a direction of three entries.</summary>
         public static Vector3 ToUnity(double[] v) => ToUnity(v[0], v[1], v[2]);
 
+        /// <summary>The same.</summary>
+        public static Vector3 ToUnity(in Vec3 v) => ToUnity(v.X, v.Y, v.Z);
+
         /// <summary>Lengths along x, y and z, such as a box's.</summary>
         public static Vector3 SizeToUnity(double x, double y, double z) => new Vector3((float)y, (float)z, (float)x);
 
         /// <summary>An axis to turn about, or an angular velocity.</summary>
         public static Vector3 TurnToUnity(double[] axis) => -ToUnity(axis);
 
+        /// <summary>The same.</summary>
+        public static Vector3 TurnToUnity(double x, double y, double z) => -ToUnity(x, y, z);
+
         /// <summary>A rotation given as w, x, y, z.</summary>
         public static Quaternion RotationToUnity(double[] q) =>
             new Quaternion((float)q[2], (float)-q[3], (float)-q[1], (float)q[0]);
+
+        /// <summary>The same.</summary>
+        public static Quaternion RotationToUnity(in Turn turn) =>
+            new Quaternion((float)turn.Y, (float)-turn.Z, (float)-turn.X, (float)turn.W);
 
         /// <summary>A turn about the upright axis, counter-clockwise seen from above.</summary>
         public static Quaternion YawToUnity(double yaw) =>
@@ -43,11 +53,11 @@ namespace Companion.Runtime
             return new Pose2(position.z, -position.x, System.Math.Atan2(-ahead.x, ahead.z));
         }
 
-        /// <summary>A velocity on the floor.</summary>
-        public static void ToFloor(Vector3 velocity, out double x, out double y)
+        /// <summary>Of a point or a velocity, what is along the floor.</summary>
+        public static void ToFloor(Vector3 v, out double x, out double y)
         {
-            x = velocity.z;
-            y = -velocity.x;
+            x = v.z;
+            y = -v.x;
         }
 
         /// <summary>The turning speed about the upright axis, counter-clockwise, of an angular velocity.</summary>

@@ -18,23 +18,23 @@ namespace Companion.Runtime
         private Rigidbody[] _people;
         private float _wallHeightM;
 
-        /// <summary>Builds what the bodies describe; nothing stands anywhere yet.</summary>
+        /// <summary>Builds what the bodies describe; nothing stands anywhere yet. Its hulls are added to a list.</summary>
         public void Build(
-            IReadOnlyList<BodyData> bodies, int pieces, int people, BodyBuilder builder, PrimitiveShapes shapes)
+            IReadOnlyList<BodyData> bodies, int pieces, int people, BodyBuilder builder,
+            ICollection<BodyBuilder.Hull> hulls)
         {
             _furniture = new Transform[pieces];
             _people = new Rigidbody[people];
-            var hulls = new List<BodyBuilder.Hull>();
             foreach (BodyData body in bodies)
             {
                 if (TryNumber(body.Name, "wall", out int wall))
                 {
-                    _walls[wall] = BuildBlock(body, shapes);
+                    _walls[wall] = builder.BuildBlock(body, transform, hulls);
                     _wallHeightM = (float)body.Geoms[0].Size[0];
                 }
                 else if (TryNumber(body.Name, "furniture", out int piece))
                 {
-                    _furniture[piece] = BuildBlock(body, shapes);
+                    _furniture[piece] = builder.BuildBlock(body, transform, hulls);
                 }
                 else if (TryNumber(body.Name, "person", out int person))
                 {
@@ -44,7 +44,7 @@ namespace Companion.Runtime
         }
 
         /// <summary>Furnishes the room for an episode and puts the people into it.</summary>
-        public void Arrange(Room room, IFigures people)
+        public void Arrange(Room room, Figures people)
         {
             PlaceWalls((float)room.HalfSize);
             for (int piece = 0; piece < _furniture.Length; piece++)
@@ -71,7 +71,7 @@ namespace Companion.Runtime
         /// <summary>Walks everybody evenly from where they were at the last decision to where they go.</summary>
         /// <param name="people">Where they are and were.</param>
         /// <param name="share">How much of the decision is over after the coming physics step, up to 1.</param>
-        public void Walk(IFigures people, double share)
+        public void Walk(Figures people, double share)
         {
             for (int person = 0; person < _people.Length; person++)
             {
@@ -98,15 +98,6 @@ namespace Companion.Runtime
                 _walls[wall].SetLocalPositionAndRotation(place, Frames.YawToUnity(angle));
                 _walls[wall].localScale = Frames.SizeToUnity(_wallThicknessM, side, _wallHeightM);
             }
-        }
-
-        private Transform BuildBlock(BodyData body, PrimitiveShapes shapes)
-        {
-            Color colour = BodyBuilder.ColourOf(body.Geoms[0].Colour);
-            Transform block = shapes.Draw(PrimitiveType.Cube, transform, Vector3.zero, Vector3.one, colour);
-            block.name = body.Name;
-            block.gameObject.AddComponent<BoxCollider>().contactOffset = BodyBuilder.ContactOffsetM;
-            return block;
         }
 
         private static Rigidbody BuildPerson(Transform figure)

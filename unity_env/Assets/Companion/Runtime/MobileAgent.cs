@@ -12,19 +12,83 @@ namespace Companion.Runtime
         private const string FloorBody = "world";
         private const int IgnoreRaycastLayer = 2;
 
+        private readonly List<BodyBuilder.Hull> _hulls = new List<BodyBuilder.Hull>();
+        private IMobileScene _scene;
         private FurnishedRoom _room;
         private LidarScanner _scanner;
+
+        public sealed override Viewpoint Viewpoint => Viewpoint.OverRoom;
 
         /// <summary>The robot's body.</summary>
         protected WheeledBase Robot { get; private set; }
 
-        /// <summary>Who walks about.</summary>
-        protected abstract IFigures People { get; }
+        /// <summary>Everything in the area that can be touched.</summary>
+        protected IReadOnlyList<BodyBuilder.Hull> Hulls => _hulls;
+
+        protected override ITaskRules BuildScene(CompanionData data, PrimitiveShapes shapes)
+        {
+            _scene = MakeScene(data);
+            TaskData task = _scene.Rules.Task;
+            var builder = new BodyBuilder(shapes);
+            foreach (BodyData body in task.Bodies)
+            {
+                if (body.Name == FloorBody)
+                {
+                    builder.AddShapes(body, transform, _hulls);
+                }
+                else if (body.Name == RobotBody)
+                {
+                    BuildRobot(body, DriveOf(data), builder);
+                }
+                else if (body.Parent == RobotBody)
+                {
+                    HideFromScanner(builder.Build(body, Robot.transform, _hulls));
+                }
+                else
+                {
+                    BuildOwn(body, builder, _hulls);
+                }
+            }
+            _scanner = Robot.gameObject.AddComponent<LidarScanner>();
+            _scanner.Build(_scene.Rays, _scene.ScannerHeightM);
+            _room = gameObject.AddComponent<FurnishedRoom>();
+            _room.Build(task.Bodies, _scene.Room.Pieces, _scene.People.Count, builder, _hulls);
+            return _scene.Rules;
+        }
+
+        protected override void StartScene()
+        {
+            _scene.Start(World, Chance);
+            _room.Arrange(_scene.Room, _scene.People);
+            Robot.SetLoad(
+                (float)World["payload_kg"], (float)World["floor_friction"], (float)World["motor_gain_factor"]);
+            Robot.Place(_scene.StartPose);
+            ArrangeOwn();
+            Physics.SyncTransforms();
+            Scan();
+            _scene.FirstScan(Chance);
+        }
+
+        protected override void DriveScene(double[] action)
+        {
+            _scene.Drive(action, Robot.Pose, Chance);
+            Robot.SetWheelSpeeds(_scene.LeftWheelMps, _scene.RightWheelMps);
+            Robot.ClearContact();
+        }
 
         protected override void BeforePhysicsStep()
         {
             Robot.Push(Time.fixedDeltaTime);
-            _room.Walk(People, DecisionShare);
+            _room.Walk(_scene.People, DecisionShare);
+        }
+
+        protected override void MeasureScene(double[] signals)
+        {
+            if (_scene.IsScanDue)
+            {
+                Scan();
+            }
+            MeasureOwn(signals);
         }
 
         protected override void Steer(ActionSegment<float> action)
@@ -34,51 +98,40 @@ namespace Companion.Runtime
             action[1] = -ManualControl.Right;
         }
 
-        /// <summary>Builds floor, robot, walls, furniture and people.</summary>
-        protected BodyBuilder BuildRoom(
-            TaskData task, Room room, WheeledBase.Drive drive, int rays, double scannerHeightM, PrimitiveShapes shapes)
+        /// <summary>The task without its bodies.</summary>
+        protected abstract IMobileScene MakeScene(CompanionData data);
+
+        /// <summary>What drives the robot.</summary>
+        protected abstract WheeledBase.Drive DriveOf(CompanionData data);
+
+        /// <summary>Builds a body if it is one that only this task has.</summary>
+        protected virtual void BuildOwn(BodyData body, BodyBuilder builder, ICollection<BodyBuilder.Hull> hulls)
         {
-            var builder = new BodyBuilder(shapes);
-            var hulls = new List<BodyBuilder.Hull>();
-            foreach (BodyData body in task.Bodies)
+        }
+
+        /// <summary>Puts what only this task has where an episode begins.</summary>
+        protected virtual void ArrangeOwn()
+        {
+        }
+
+        /// <summary>Hands what physics says on to the scene, which fills in the signals.</summary>
+        protected abstract void MeasureOwn(double[] signals);
+
+        /// <summary>Lets the scanner's rays go through a body.</summary>
+        protected static void HideFromScanner(Transform body)
+        {
+            foreach (Collider hull in body.GetComponentsInChildren<Collider>(true))
             {
-                if (body.Name == FloorBody)
-                {
-                    builder.AddShapes(body, transform, hulls);
-                }
-                else if (body.Name == RobotBody)
-                {
-                    BuildRobot(body, drive, builder);
-                }
+                hull.gameObject.layer = IgnoreRaycastLayer;
             }
-            _scanner = Robot.gameObject.AddComponent<LidarScanner>();
-            _scanner.Build(rays, scannerHeightM);
-            _room = gameObject.AddComponent<FurnishedRoom>();
-            _room.Build(task.Bodies, room.Pieces, People.Count, builder, shapes);
-            return builder;
         }
 
-        /// <summary>Puts everything where an episode starts.</summary>
-        protected void Arrange(Room room, Pose2 start)
-        {
-            _room.Arrange(room, People);
-            Robot.SetLoad(
-                (float)World["payload_kg"], (float)World["floor_friction"], (float)World["motor_gain_factor"]);
-            Robot.Place(start);
-            Physics.SyncTransforms();
-        }
-
-        /// <summary>Casts the scanner's rays from where it stands.</summary>
-        protected void Scan(Pose2 scanner, double[] rangesM) => _scanner.Scan(scanner, transform, rangesM);
+        private void Scan() => _scanner.Scan(_scene.ScannerPose(Robot.Pose), transform, _scene.TrueRanges);
 
         private void BuildRobot(BodyData body, WheeledBase.Drive drive, BodyBuilder builder)
         {
-            var hulls = new List<BodyBuilder.Hull>();
-            Transform built = builder.Build(body, transform, hulls);
-            foreach (BodyBuilder.Hull hull in hulls)
-            {
-                hull.Collider.gameObject.layer = IgnoreRaycastLayer;
-            }
+            Transform built = builder.Build(body, transform, _hulls);
+            HideFromScanner(built);
             Robot = built.gameObject.AddComponent<WheeledBase>();
             Robot.Build(body, drive);
         }

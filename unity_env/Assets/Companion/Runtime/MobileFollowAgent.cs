@@ -7,40 +7,12 @@ namespace Companion.Runtime
     {
         private MobileFollowScene _scene;
 
-        protected override IFigures People => _scene.People;
+        protected override IMobileScene MakeScene(CompanionData data) => _scene = new MobileFollowScene(data);
 
-        protected override ITaskRules BuildScene(CompanionData data, PrimitiveShapes shapes)
-        {
-            _scene = new MobileFollowScene(data);
-            Rosbot facts = data.Rosbot;
-            double loadShare = data.Shared("rosbot_base")["CARRIED_SHARE"].Number;
-            var drive = new WheeledBase.Drive(
-                facts.WheelSeparationM, facts.MotorStallForceN, facts.WheelServoNsPerM, loadShare);
-            BuildRoom(_scene.Task, _scene.Room, drive, _scene.Base.Rays, facts.LidarPositionBaseM[2], shapes);
-            return _scene.Rules;
-        }
+        protected override WheeledBase.Drive DriveOf(CompanionData data) => WheeledBase.Drive.OfRosbot(data);
 
-        protected override void StartScene()
+        protected override void MeasureOwn(double[] signals)
         {
-            _scene.Start(World, Chance);
-            Arrange(_scene.Room, _scene.StartPose);
-            Scan(_scene.Base.ScannerPose(Robot.Pose), _scene.TrueRanges);
-            _scene.FirstScan(Chance);
-        }
-
-        protected override void DriveScene(double[] action)
-        {
-            _scene.Drive(action, Robot.Pose, Chance);
-            Robot.SetWheelSpeeds(_scene.Base.LeftWheelMps, _scene.Base.RightWheelMps);
-            Robot.ClearContact();
-        }
-
-        protected override void MeasureScene(double[] signals)
-        {
-            if (_scene.IsScanDue)
-            {
-                Scan(_scene.Base.ScannerPose(Robot.Pose), _scene.TrueRanges);
-            }
             MobileBody body = Robot.Measure();
             _scene.Measure(in body, Chance, signals);
         }

@@ -12,7 +12,7 @@ namespace Companion.Runtime
     public sealed class PlaySettings
     {
         [SerializeField]
-        [Tooltip("What to play: mobile_goto, mobile_follow or arm_reach.")]
+        [Tooltip("What to play: mobile_goto, mobile_follow, mobile_ball, arm_reach, arm_handover or arm_rally.")]
         private string _task = "mobile_goto";
 
         [SerializeField]

@@ -22,14 +22,20 @@ namespace Companion.Runtime
         [Tooltip("From an arm's base to what the camera looks at, in Unity's axes, m.")]
         private Vector3 _workspaceM = new Vector3(0f, 0.2f, 0.35f);
 
+        [SerializeField]
+        [Tooltip("The same where a person sits across from the arm, in Unity's axes, m.")]
+        private Vector3 _acrossTableM = new Vector3(2.1f, 1.1f, 0.2f);
+
+        [SerializeField]
+        [Tooltip("And what is looked at then, in Unity's axes, m.")]
+        private Vector3 _middleOfTableM = new Vector3(0f, 0.1f, 0.7f);
+
         private IReadOnlyList<TaskAgent> _agents;
-        private Vector3 _offset;
-        private Vector3 _lookedAt;
         private int _shown;
         private bool _wasNextHeld;
 
         /// <summary>Makes the camera and a light; it shows the first copy.</summary>
-        public static SpectatorCamera Build(IReadOnlyList<TaskAgent> agents, bool isRoom)
+        public static SpectatorCamera Build(IReadOnlyList<TaskAgent> agents)
         {
             var sun = new GameObject("Sun").AddComponent<Light>();
             sun.type = LightType.Directional;
@@ -41,8 +47,6 @@ namespace Companion.Runtime
             camera.depth = InFrontOfOthers;
             var spectator = camera.gameObject.AddComponent<SpectatorCamera>();
             spectator._agents = agents;
-            spectator._offset = isRoom ? spectator._overRoomM : spectator._besideTableM;
-            spectator._lookedAt = isRoom ? Vector3.zero : spectator._workspaceM;
             spectator.Show(0);
             return spectator;
         }
@@ -52,8 +56,25 @@ namespace Companion.Runtime
         {
             _shown = copy;
             Vector3 area = _agents[copy].transform.position;
-            transform.position = area + _offset;
-            transform.LookAt(area + _lookedAt);
+            View(_agents[copy].Viewpoint, out Vector3 offset, out Vector3 lookedAt);
+            transform.position = area + offset;
+            transform.LookAt(area + lookedAt);
+        }
+
+        private void View(Viewpoint viewpoint, out Vector3 offset, out Vector3 lookedAt)
+        {
+            switch (viewpoint)
+            {
+                case Viewpoint.BesideTable:
+                    (offset, lookedAt) = (_besideTableM, _workspaceM);
+                    break;
+                case Viewpoint.AcrossTable:
+                    (offset, lookedAt) = (_acrossTableM, _middleOfTableM);
+                    break;
+                default:
+                    (offset, lookedAt) = (_overRoomM, Vector3.zero);
+                    break;
+            }
         }
 
         private void Update()

@@ -42,6 +42,9 @@ namespace Companion.Runtime
         /// <summary>How many episodes this copy has ended.</summary>
         public int EndedEpisodes { get; private set; }
 
+        /// <summary>From where it is best watched.</summary>
+        public abstract Viewpoint Viewpoint { get; }
+
         /// <summary>The task.</summary>
         protected TaskData Task { get; private set; }
 

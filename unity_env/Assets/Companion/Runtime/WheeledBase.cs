@@ -13,6 +13,9 @@ namespace Companion.Runtime
     {
         private const float GravityMps2 = 9.81f;
 
+        /// <summary>Of the weight, on one side's tyre of two, where a caster carries the rest.</summary>
+        private const double TyresAndCasterShare = 0.45;
+
         private Rigidbody _body;
         private ContactSensor _contact;
         private Drive _drive;
@@ -31,8 +34,8 @@ namespace Companion.Runtime
         /// <summary>Push of the right wheel.</summary>
         public float RightForceN { get; private set; }
 
-        /// <summary>Whether it has touched anything since <see cref="ClearContact"/>.</summary>
-        public bool HasContact => _contact.HasTouched;
+        /// <summary>What it has touched since <see cref="ClearContact"/>.</summary>
+        public ContactKinds Touched => _contact.Touched;
 
         /// <summary>Where it stands in its area.</summary>
         public Pose2 Pose => Frames.ToPose(transform.localPosition, transform.localRotation);
@@ -55,6 +58,22 @@ namespace Companion.Runtime
                 StallForceN = (float)stallForceN;
                 ServoNsPerM = (float)servoNsPerM;
                 LoadShare = (float)loadShare;
+            }
+
+            /// <summary>That of a ROSbot.</summary>
+            public static Drive OfRosbot(CompanionData data)
+            {
+                Rosbot facts = data.Rosbot;
+                double loadShare = data.Shared("rosbot_base")["CARRIED_SHARE"].Number;
+                return new Drive(facts.WheelSeparationM, facts.MotorStallForceN, facts.WheelServoNsPerM, loadShare);
+            }
+
+            /// <summary>That of a TurtleBot3 Burger.</summary>
+            public static Drive OfTurtleBot3(CompanionData data)
+            {
+                TurtleBot3 facts = data.TurtleBot3;
+                return new Drive(
+                    facts.WheelSeparationM, facts.MotorStallForceN, facts.WheelServoNsPerM, TyresAndCasterShare);
             }
         }
 
@@ -132,7 +151,8 @@ namespace Companion.Runtime
         }
 
         /// <summary>What the physics has made of it, for the scene.</summary>
-        public MobileBody Measure()
+        /// <param name="expected">To touch these is no contact.</param>
+        public MobileBody Measure(ContactKinds expected = ContactKinds.None)
         {
             Pose2 pose = Pose;
             Frames.ToFloor(_body.linearVelocity, out double velocityX, out double velocityY);
@@ -146,7 +166,7 @@ namespace Companion.Runtime
                 TurningSpeed = Frames.ToTurningSpeed(_body.angularVelocity),
                 LeftForceN = LeftForceN,
                 RightForceN = RightForceN,
-                HasContact = HasContact,
+                HasContact = (Touched & ~expected) != ContactKinds.None,
             };
         }
 

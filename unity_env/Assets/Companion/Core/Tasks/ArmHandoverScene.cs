@@ -19,14 +19,12 @@ namespace Companion.Core
     /// The part of arm_handover that is neither physics nor reward, for one copy: it starts episodes, drives and measures.
     /// The same draws and the same physics give the same signals as python/companion/tasks/arm_handover.py.
     /// </summary>
-    public sealed class ArmHandoverScene
+    public sealed class ArmHandoverScene : SeatedScene
     {
-        private const int Six = Ur5e.Joints;
         private const int Points = 3;
         private const int CarriesWrist = 4;
 
-        private readonly Ur5e _robot;
-        private readonly Tracker _tracker;
+        private readonly SeatedPerson _person;
         private readonly ResolvedRates _rates = new ResolvedRates();
         private readonly RateWeights _weights;
         private readonly Places _at;
@@ -35,31 +33,25 @@ namespace Companion.Core
         private readonly double _maxLeadRad, _maxJointStepRad, _nearPersonM, _closeM;
         private readonly double _successRadiusM, _successSpeedMps, _holdS;
         private readonly Vec3 _receive;
-        private readonly int _difficulty, _encoderNoise;
-
-        private readonly Ur5eKinematics _truth;
-        private readonly Ur5eKinematics _seen;
         private readonly Ur5eKinematics _commanded;
         private readonly Vec3[] _points = new Vec3[Points];
-        private readonly double[] _seenPosition = new double[Six];
-        private readonly double[] _seenVelocity = new double[Six];
         private readonly double[] _step = new double[Six];
-        private Perturbations _perturbations;
         private double _heldS;
 
-        public ArmHandoverScene(CompanionData data)
+        public ArmHandoverScene(CompanionData data) : this(data, data.Task("arm_handover"))
         {
-            Task = data.Task("arm_handover");
-            Rules = new ArmHandoverRules(Task);
+        }
+
+        private ArmHandoverScene(CompanionData data, TaskData task)
+            : base(data, new ArmHandoverRules(task), new Tracker(task, data.Shared("tracker"), 2, 3))
+        {
             JsonValue constants = Task.Constants;
-            _robot = data.Ur5e;
-            Person = new SeatedPerson(data.Shared("seated"), constants["OFFER"]);
-            _tracker = new Tracker(Task, data.Shared("tracker"), 2, 3);
+            _person = new SeatedPerson(data.Shared("seated"), constants["OFFER"]);
             _weights = new RateWeights(constants["UPRIGHT_SHARE"].Number, constants["DAMPING_M2"].Number);
             _at = new Places(Task.Signals);
             _startSpreadRad = constants["START_SPREAD_RAD"].Numbers;
             _seatXM = constants["SEAT_X_M"].Number;
-            _objectAlongM = _robot.ToolLengthM + constants["OBJECT_BEYOND_TIP_M"].Number;
+            _objectAlongM = Robot.ToolLengthM + constants["OBJECT_BEYOND_TIP_M"].Number;
             _objectRadiusM = constants["OBJECT_RADIUS_M"].Number;
             _reachM = constants["REACH_M"].Number;
             _borderPerS = constants["BORDER_PER_S"].Number;
@@ -72,89 +64,52 @@ namespace Companion.Core
             _successSpeedMps = constants["SUCCESS_SPEED_MPS"].Number;
             _holdS = constants["HOLD_S"].Number;
             _receive = new Vec3(0.0, 0.0, constants["RECEIVE_ABOVE_M"].Number);
-            _truth = new Ur5eKinematics(_robot);
-            _seen = new Ur5eKinematics(_robot);
-            _commanded = new Ur5eKinematics(_robot);
-            FeedForwardShare = data.Shared("arm_scene")["SERVO_LAG_S"].Number / Task.ControlPeriodS;
-            var known = new Perturbations(Task);
-            _difficulty = known.IndexOf("difficulty");
-            _encoderNoise = known.IndexOf("encoder_noise_rad");
+            _commanded = new Ur5eKinematics(Robot);
         }
 
-        public TaskData Task { get; }
+        public override Figure Figure => _person.Figure;
 
-        public ArmHandoverRules Rules { get; }
+        public override Posture Posture => _person.Posture;
 
-        public SeatedPerson Person { get; }
+        public override Vec3 Palm => _person.Hand;
 
-        /// <summary>Where the joints stand when an episode starts, rad.</summary>
-        public double[] StartPosition { get; } = new double[Six];
+        public override double Side => _person.Side;
 
-        /// <summary>Where the servos are to take the joints by the end of this decision, rad.</summary>
-        public double[] Command { get; } = new double[Six];
-
-        /// <summary>The same of the decision before.</summary>
-        public double[] CommandBefore { get; } = new double[Six];
-
-        /// <summary>
-        /// As the UR controller does, the velocity is fed forward: at a share s of the decision ask the servos for
-        /// <see cref="CommandBefore"/> + (s + this) x the way from there to <see cref="Command"/>.
-        /// </summary>
-        public double FeedForwardShare { get; }
-
-        /// <summary>An episode starts: the arm near its ready position, a person who holds out a hand.</summary>
-        /// <param name="perturbations">Of this episode; kept.</param>
-        /// <param name="draws">Chance.</param>
-        public void Start(Perturbations perturbations, IDraws draws)
-        {
-            _perturbations = perturbations;
-            for (int joint = 0; joint < Six; joint++)
-            {
-                double spread = _startSpreadRad[joint];
-                StartPosition[joint] = _robot.ReadyPositionRad[joint] + draws.Uniform(-spread, spread);
-                Command[joint] = CommandBefore[joint] = StartPosition[joint];
-            }
-            _truth.Update(StartPosition);
-            FindPoints(_truth);
-            Person.SitDown(_seatXM, perturbations.Value(_difficulty), _points, draws);
-            LookAtPerson(Person.Posture);
-            _tracker.Begin(perturbations, draws);
-            _heldS = 0.0;
-        }
+        public override Vec3 Tremor(double agoS) => _person.Tremor(agoS);
 
         /// <summary>A decision takes effect: the object is to move as asked; the person lives on.</summary>
         /// <param name="action">The object's velocity, each entry in [-1, 1].</param>
         /// <param name="jointPosition">As measured, rad.</param>
         /// <param name="draws">Chance.</param>
-        public void Drive(double[] action, double[] jointPosition, IDraws draws)
+        public override void Drive(double[] action, double[] jointPosition, IDraws draws)
         {
             var velocity = new Vec3(
                 Task.Action[0].Command(action[0]), Task.Action[1].Command(action[1]), Task.Action[2].Command(action[2]));
             FindJointStep(velocity);
             for (int joint = 0; joint < Six; joint++)
             {
-                double limit = _robot.JointLimitRad[joint];
                 double lead = Command[joint] + _step[joint] - jointPosition[joint];
-                lead = Math.Clamp(lead, -_maxLeadRad, _maxLeadRad);
-                CommandBefore[joint] = Command[joint];
-                Command[joint] = Math.Clamp(jointPosition[joint] + lead, -limit, limit);
+                Ask(joint, jointPosition[joint] + Math.Clamp(lead, -_maxLeadRad, _maxLeadRad));
             }
-            _truth.Update(jointPosition);
-            FindPoints(_truth);
-            Person.LiveOn(_points, Task.ControlPeriodS, draws);
-            _tracker.Tick(Task.ControlPeriodS);
+            Truth.Update(jointPosition);
+            FindPoints(Truth);
+            _person.LiveOn(_points, Task.ControlPeriodS, draws);
+            Tracker.Tick(Task.ControlPeriodS);
         }
 
         /// <summary>All signals but those of the action.</summary>
         public void Measure(in HandoverBody body, IDraws draws, double[] signals)
         {
-            Posture figure = Person.Posture;
+            Posture figure = _person.Posture;
             LookAtPerson(figure);
-            _tracker.See(draws);
-            MeasureJoints(body.Arm, draws, signals);
-            _truth.Update(body.Arm.Position);
-            _seen.Update(_seenPosition);
-            FindPoints(_truth);
+            Tracker.See(draws);
+            signals[_at.Power] = MeasureJoints(body.Arm, draws);
+            FindPoints(Truth);
+            for (int joint = 0; joint < Six; joint++)
+            {
+                signals[_at.JointPosition + joint] = SeenPosition[joint];
+                signals[_at.JointSpeed + joint] = Math.Abs(body.Arm.Velocity[joint]);
+            }
             MeasureSeen(signals);
             MeasureObject(body.Arm, figure, signals);
             MeasureCare(body.Arm, figure, signals);
@@ -163,12 +118,27 @@ namespace Companion.Core
             signals[_at.ContactHand] = Number(body.TouchesHand);
         }
 
+        /// <summary>The arm near its ready position, a person who holds out a hand.</summary>
+        protected override void Arrange(IDraws draws)
+        {
+            for (int joint = 0; joint < Six; joint++)
+            {
+                double spread = _startSpreadRad[joint];
+                StartPosition[joint] = Robot.ReadyPositionRad[joint] + draws.Uniform(-spread, spread);
+            }
+            Truth.Update(StartPosition);
+            FindPoints(Truth);
+            _person.SitDown(_seatXM, Difficulty, _points, draws);
+            LookAtPerson(_person.Posture);
+            _heldS = 0.0;
+        }
+
         private static double Number(bool claim) => claim ? 1.0 : 0.0;
 
         private void LookAtPerson(in Posture figure)
         {
-            figure.Palm.Write(_tracker.Truth, 0);
-            figure.Head.Write(_tracker.Truth, 3);
+            figure.Palm.Write(Tracker.Truth, 0);
+            figure.Head.Write(Tracker.Truth, 3);
         }
 
         /// <summary>Of the arm, those points that come near to people: object, flange and wrist.</summary>
@@ -203,35 +173,18 @@ namespace Companion.Core
         /// <summary>A velocity without what would lead out of the arm's reach, slower and slower towards its border.</summary>
         private Vec3 KeptInside(in Vec3 thing, in Vec3 velocity)
         {
-            Vec3 away = thing - new Vec3(0.0, 0.0, _robot.DhDM[0]);
+            Vec3 away = thing - new Vec3(0.0, 0.0, Robot.DhDM[0]);
             double distance = away.Length;
             double outwards = velocity.Dot(away) / distance;
             double allowed = _borderPerS * (_reachM - distance);
             return velocity - Math.Max(outwards - allowed, 0.0) / distance * away;
         }
 
-        private void MeasureJoints(in ArmBody arm, IDraws draws, double[] signals)
-        {
-            double noise = _perturbations.Value(_encoderNoise), power = 0.0;
-            for (int joint = 0; joint < Six; joint++)
-            {
-                _seenPosition[joint] = arm.Position[joint] + noise * draws.Normal();
-                signals[_at.JointPosition + joint] = _seenPosition[joint];
-                signals[_at.JointSpeed + joint] = Math.Abs(arm.Velocity[joint]);
-                power += Math.Abs(arm.Torque[joint] * arm.Velocity[joint]);
-            }
-            for (int joint = 0; joint < Six; joint++)
-            {
-                _seenVelocity[joint] = arm.Velocity[joint] + 10.0 * noise * draws.Normal();
-            }
-            signals[_at.Power] = power;
-        }
-
         /// <summary>What encoders and camera tell.</summary>
         private void MeasureSeen(double[] signals)
         {
-            Vec3 thing = _seen.Point(_objectAlongM);
-            double[] smooth = _tracker.Smooth;
+            Vec3 thing = Seen.Point(_objectAlongM);
+            double[] smooth = Tracker.Smooth;
             Vec3 toHand = new Vec3(smooth[0], smooth[1], smooth[2]) + _receive - thing;
             Vec3 toHead = new Vec3(smooth[3], smooth[4], smooth[5]) - thing;
             var close = new Vec3(
@@ -239,11 +192,11 @@ namespace Companion.Core
                 Math.Clamp(toHand.Y, -_closeM, _closeM),
                 Math.Clamp(toHand.Z, -_closeM, _closeM));
             thing.Write(signals, _at.Object);
-            _seen.Velocity(thing, _seenVelocity).Write(signals, _at.ObjectVelocity);
+            Seen.Velocity(thing, SeenVelocity).Write(signals, _at.ObjectVelocity);
             toHand.Write(signals, _at.ToHand);
             close.Write(signals, _at.ToHandClose);
-            Array.Copy(_tracker.Velocity, 0, signals, _at.HandVelocity, 3);
-            signals[_at.HandAge] = _tracker.AgeS[0];
+            Array.Copy(Tracker.Velocity, 0, signals, _at.HandVelocity, 3);
+            signals[_at.HandAge] = Tracker.AgeS[0];
             toHead.Write(signals, _at.ToHead);
         }
 
@@ -251,8 +204,8 @@ namespace Companion.Core
         private void MeasureObject(in ArmBody arm, in Posture figure, double[] signals)
         {
             Vec3 thing = _points[0], hand = figure.Palm + _receive;
-            Vec3 velocity = _truth.Velocity(thing, arm.Velocity);
-            double distance = (hand - thing).Length, past = (velocity - Person.HandVelocity).Length;
+            Vec3 velocity = Truth.Velocity(thing, arm.Velocity);
+            double distance = (hand - thing).Length, past = (velocity - _person.HandVelocity).Length;
             bool isThere = distance < _successRadiusM && past < _successSpeedMps;
             _heldS = isThere ? _heldS + Task.ControlPeriodS : 0.0;
             thing.Write(signals, _at.TrueObject);
@@ -275,7 +228,7 @@ namespace Companion.Core
                 double clearance = figure.HeadAndBodyClearance(_points[index]);
                 // The last joints don't move the wrist.
                 int joints = index == Points - 1 ? CarriesWrist : Six;
-                double speed = _truth.Velocity(_points[index], arm.Velocity, joints).Length;
+                double speed = Truth.Velocity(_points[index], arm.Velocity, joints).Length;
                 nearest = Math.Min(nearest, clearance);
                 fastest = clearance < _nearPersonM ? Math.Max(fastest, speed) : fastest;
             }

@@ -19,42 +19,36 @@ namespace Companion.Core
     /// episodes, drives and measures. The same draws and the same physics give the same signals as
     /// python/companion/tasks/arm_rally.py.
     /// </summary>
-    public sealed class ArmRallyScene
+    public sealed class ArmRallyScene : SeatedScene
     {
-        private const int Six = Ur5e.Joints;
         private const int NewtonSteps = 8;
 
-        private readonly Ur5e _robot;
-        private readonly Tracker _tracker;
         private readonly PaddleSolver _solver;
         private readonly Places _at;
-        private readonly Figure _figure;
         private readonly double[] _home, _homeSpread, _workspaceLow, _workspaceHigh;
         private readonly double _maxYawRad, _maxJointStepRad, _maxLeadM, _maxLeadRad, _ballRadiusM, _railYM;
-        private readonly double _seatXM, _hipHeightM, _handPerS, _handMps, _handHeightM;
-        private readonly int _wantedReturns, _difficulty, _encoderNoise;
-
-        private readonly Ur5eKinematics _truth;
-        private readonly Ur5eKinematics _seen;
-        private readonly double[] _seenPosition = new double[Six];
-        private readonly double[] _seenVelocity = new double[Six];
+        private readonly double _seatXM, _hipHeightM, _handPerS, _handMps, _handHeightM, _rollingPerS;
+        private readonly int _wantedReturns, _restitution, _rollingFactor;
         private readonly double[] _change = new double[Six];
-        private Perturbations _perturbations;
         private PaddlePose _paddleCommand;
         private RallyBall _ball;
         private Vec3 _hip;
+        private Vec3 _hand;
+        private Vec3 _handVelocity;
+        private double _side;
 
-        public ArmRallyScene(CompanionData data)
+        public ArmRallyScene(CompanionData data) : this(data, data.Task("arm_rally"))
         {
-            Task = data.Task("arm_rally");
-            Rules = new ArmRallyRules(Task);
+        }
+
+        private ArmRallyScene(CompanionData data, TaskData task)
+            : base(data, new ArmRallyRules(task), new Tracker(task, data.Shared("tracker"), 1, 2))
+        {
             JsonValue constants = Task.Constants, seated = data.Shared("seated");
-            _robot = data.Ur5e;
             Game = new RallyGame(data.Shared("rally_player"));
-            _tracker = new Tracker(Task, data.Shared("tracker"), 1, 2);
-            _solver = new PaddleSolver(_robot, constants["HEIGHT_M"].Number);
+            _solver = new PaddleSolver(Robot, constants["HEIGHT_M"].Number);
             _at = new Places(Task.Signals);
-            _figure = new Figure(seated);
+            Figure = new Figure(seated);
             _hipHeightM = seated["HIP_HEIGHT_M"].Number;
             _home = constants["HOME"].Numbers;
             _homeSpread = constants["HOME_SPREAD"].Numbers;
@@ -71,31 +65,13 @@ namespace Companion.Core
             _handMps = constants["HAND_MPS"].Number;
             _handHeightM = constants["HAND_HEIGHT_M"].Number;
             _wantedReturns = constants["RETURNS"].Integer;
-            _truth = new Ur5eKinematics(_robot);
-            _seen = new Ur5eKinematics(_robot);
-            FeedForwardShare = data.Shared("arm_scene")["SERVO_LAG_S"].Number / Task.ControlPeriodS;
+            _rollingPerS = constants["ROLLING_PER_S"].Number * RollingInertia(_ballRadiusM);
             var known = new Perturbations(Task);
-            _difficulty = known.IndexOf("difficulty");
-            _encoderNoise = known.IndexOf("encoder_noise_rad");
+            _restitution = known.IndexOf("restitution");
+            _rollingFactor = known.IndexOf("rolling_factor");
         }
 
-        public TaskData Task { get; }
-
-        public ArmRallyRules Rules { get; }
-
         public RallyGame Game { get; }
-
-        /// <summary>Where the joints stand when an episode starts, rad.</summary>
-        public double[] StartPosition { get; } = new double[Six];
-
-        /// <summary>Where the servos are to take the joints by the end of this decision, rad.</summary>
-        public double[] Command { get; } = new double[Six];
-
-        /// <summary>The same of the decision before.</summary>
-        public double[] CommandBefore { get; } = new double[Six];
-
-        /// <summary>As <see cref="ArmHandoverScene.FeedForwardShare"/>.</summary>
-        public double FeedForwardShare { get; }
 
         /// <summary>
         /// The ball before this decision's physics. Where <see cref="IsLaid"/>, put it there with its velocity, so that it
@@ -105,47 +81,34 @@ namespace Companion.Core
 
         public bool IsLaid { get; private set; }
 
-        /// <summary>Which hand plays: +1 the one towards +y, or -1.</summary>
-        public double Side { get; private set; }
+        /// <summary>Share of its speed that the ball bounces with in this episode.</summary>
+        public double Restitution => World.Value(_restitution);
 
-        /// <summary>The player's palm at the end of the decision.</summary>
-        public Vec3 Hand { get; private set; }
+        /// <summary>The force that slows the ball, for each m/s and kg, in this episode.</summary>
+        public double BallDampingPerS => _rollingPerS * World.Value(_rollingFactor);
 
-        public Vec3 HandVelocity { get; private set; }
+        public override Figure Figure { get; }
 
-        /// <summary>How the player sits.</summary>
-        public Posture Posture => new Posture(_figure, _hip, 0.0, Side, Hand);
+        public override double Side => _side;
 
-        /// <summary>An episode starts: the paddle about its home, the first ball in the player's hand.</summary>
-        /// <param name="perturbations">Of this episode; kept.</param>
-        /// <param name="draws">Chance.</param>
-        public void Start(Perturbations perturbations, IDraws draws)
-        {
-            _perturbations = perturbations;
-            double x = _home[0] + _homeSpread[0] * draws.Uniform(-1.0, 1.0);
-            double y = _home[1] + _homeSpread[1] * draws.Uniform(-1.0, 1.0);
-            _paddleCommand = new PaddlePose(x, y, _home[2] + _homeSpread[2] * draws.Uniform(-1.0, 1.0));
-            FindStartPosition();
-            _truth.Update(StartPosition);
-            Game.Begin(Paddle(_truth).Y, perturbations.Value(_difficulty), draws);
-            _ball = new RallyBall { X = Game.ReleaseX, Y = Game.ReleaseY };
-            IsLaid = true;
-            Seat(draws);
-            LookAtBall();
-            _tracker.Begin(perturbations, draws);
-        }
+        /// <summary>The player's hand does not tremble.</summary>
+        public override Vec3 Palm => _hand;
+
+        public override Posture Posture => new Posture(Figure, _hip, 0.0, _side, _hand);
+
+        public override Vec3 Tremor(double agoS) => default;
 
         /// <summary>A decision takes effect: the game goes on, the paddle moves as asked, the player's hand with the ball.</summary>
         /// <param name="action">The paddle's velocity and yaw rate, each in [-1, 1].</param>
         /// <param name="jointPosition">As measured, rad.</param>
         /// <param name="draws">Chance.</param>
-        public void Drive(double[] action, double[] jointPosition, IDraws draws)
+        public override void Drive(double[] action, double[] jointPosition, IDraws draws)
         {
-            _truth.Update(jointPosition);
-            PaddlePose paddle = Paddle(_truth);
+            Truth.Update(jointPosition);
+            PaddlePose paddle = Paddle(Truth);
             if (Game.Judge(_ball, Task.ControlPeriodS))
             {
-                Game.Take(paddle.Y, _perturbations.Value(_difficulty), draws);
+                Game.Take(paddle.Y, Difficulty, draws);
                 _ball.X = Game.CatchXM;
                 _ball.Y = Math.Clamp(_ball.Y, -Game.CatchHalfM, Game.CatchHalfM);
             }
@@ -153,7 +116,7 @@ namespace Companion.Core
             Game.Handle(ref _ball, Task.ControlPeriodS);
             MovePaddle(paddle, action);
             MoveHand();
-            _tracker.Tick(Task.ControlPeriodS);
+            Tracker.Tick(Task.ControlPeriodS);
         }
 
         /// <summary>All signals but those of the action.</summary>
@@ -161,15 +124,28 @@ namespace Companion.Core
         {
             _ball = body.Ball;
             LookAtBall();
-            _tracker.See(draws);
-            MeasureJoints(body.Arm, draws, signals);
-            _truth.Update(body.Arm.Position);
-            _seen.Update(_seenPosition);
+            Tracker.See(draws);
+            signals[_at.Power] = MeasureJoints(body.Arm, draws);
             MeasureSeen(signals);
             MeasurePaddle(body.Arm, signals);
             MeasureGame(signals);
             signals[_at.Contact] = Number(body.Arm.HasContact);
             signals[_at.ContactPerson] = Number(body.TouchesPerson);
+        }
+
+        /// <summary>The paddle about its home, the first ball in the player's hand.</summary>
+        protected override void Arrange(IDraws draws)
+        {
+            double x = _home[0] + _homeSpread[0] * draws.Uniform(-1.0, 1.0);
+            double y = _home[1] + _homeSpread[1] * draws.Uniform(-1.0, 1.0);
+            _paddleCommand = new PaddlePose(x, y, _home[2] + _homeSpread[2] * draws.Uniform(-1.0, 1.0));
+            FindStartPosition();
+            Truth.Update(StartPosition);
+            Game.Begin(Paddle(Truth).Y, Difficulty, draws);
+            _ball = new RallyBall { X = Game.ReleaseX, Y = Game.ReleaseY };
+            IsLaid = true;
+            Seat(draws);
+            LookAtBall();
         }
 
         private static double Number(bool claim) => claim ? 1.0 : 0.0;
@@ -182,17 +158,30 @@ namespace Companion.Core
             return (turned > period / 2.0 ? period - turned : turned) - halfWidth;
         }
 
-        private PaddlePose Paddle(Ur5eKinematics arm) => PaddlePose.Of(arm, _robot.ToolLengthM);
+        private PaddlePose Paddle(Ur5eKinematics arm) => PaddlePose.Of(arm, Robot.ToolLengthM);
+
+        /// <summary>How much harder than its mass alone a ball is to slow down that rolls without slipping.</summary>
+        private double RollingInertia(double radiusM)
+        {
+            foreach (BodyData body in Task.Bodies)
+            {
+                if (body.Name == "ball")
+                {
+                    return 1.0 + body.Inertia[0] / (body.MassKg * radiusM * radiusM);
+                }
+            }
+            throw new FormatException($"no body 'ball' in the scene of {Task.Name}");
+        }
 
         private void LookAtBall()
         {
-            _tracker.Truth[0] = _ball.X;
-            _tracker.Truth[1] = _ball.Y;
+            Tracker.Truth[0] = _ball.X;
+            Tracker.Truth[1] = _ball.Y;
         }
 
         private void FindStartPosition()
         {
-            Array.Copy(_robot.ReadyPositionRad, StartPosition, Six);
+            Array.Copy(Robot.ReadyPositionRad, StartPosition, Six);
             for (int step = 0; step < NewtonSteps; step++)
             {
                 _solver.Solve(StartPosition, _paddleCommand, 1.0, _change);
@@ -201,17 +190,15 @@ namespace Companion.Core
                     StartPosition[joint] += _change[joint];
                 }
             }
-            Array.Copy(StartPosition, Command, Six);
-            Array.Copy(StartPosition, CommandBefore, Six);
         }
 
         private void Seat(IDraws draws)
         {
-            Side = draws.Uniform(0.0, 1.0) < 0.5 ? 1.0 : -1.0;
-            double x = _seatXM + 0.02 * draws.Uniform(-1.0, 1.0), y = 0.02 * draws.Uniform(-1.0, 1.0) - 0.1 * Side;
+            _side = draws.Uniform(0.0, 1.0) < 0.5 ? 1.0 : -1.0;
+            double x = _seatXM + 0.02 * draws.Uniform(-1.0, 1.0), y = 0.02 * draws.Uniform(-1.0, 1.0) - 0.1 * _side;
             _hip = new Vec3(x, y, _hipHeightM + 0.03 * draws.Uniform(-1.0, 1.0));
-            Hand = AtBall(_ball.X, _ball.Y);
-            HandVelocity = default;
+            _hand = AtBall(_ball.X, _ball.Y);
+            _handVelocity = default;
         }
 
         /// <summary>The palm of a hand that has its fingers on a ball there.</summary>
@@ -231,9 +218,7 @@ namespace Companion.Core
             _solver.Solve(Command, _paddleCommand, _maxJointStepRad, _change);
             for (int joint = 0; joint < Six; joint++)
             {
-                double limit = _robot.JointLimitRad[joint];
-                CommandBefore[joint] = Command[joint];
-                Command[joint] = Math.Clamp(Command[joint] + _change[joint], -limit, limit);
+                Ask(joint, Command[joint] + _change[joint]);
             }
         }
 
@@ -242,10 +227,10 @@ namespace Companion.Core
         /// <summary>The player's hand goes where the ball is, or will arrive, as far as the arm reaches.</summary>
         private void MoveHand()
         {
-            Vec3 pull = _handPerS * _handPerS * (HandGoal() - Hand) - 2.0 * _handPerS * HandVelocity;
-            Vec3 velocity = HandVelocity + Task.ControlPeriodS * pull;
-            HandVelocity = Math.Min(1.0, _handMps / Math.Max(velocity.Length, 1e-9)) * velocity;
-            Hand = Hand + Task.ControlPeriodS * HandVelocity;
+            Vec3 pull = _handPerS * _handPerS * (HandGoal() - _hand) - 2.0 * _handPerS * _handVelocity;
+            Vec3 velocity = _handVelocity + Task.ControlPeriodS * pull;
+            _handVelocity = Math.Min(1.0, _handMps / Math.Max(velocity.Length, 1e-9)) * velocity;
+            _hand = _hand + Task.ControlPeriodS * _handVelocity;
         }
 
         /// <summary>At a held ball; where a ball that rolls to the player will arrive; else in the middle.</summary>
@@ -261,41 +246,26 @@ namespace Companion.Core
             return AtBall(Game.CatchXM, comes ? there : 0.0);
         }
 
-        private void MeasureJoints(in ArmBody arm, IDraws draws, double[] signals)
-        {
-            double noise = _perturbations.Value(_encoderNoise), power = 0.0;
-            for (int joint = 0; joint < Six; joint++)
-            {
-                _seenPosition[joint] = arm.Position[joint] + noise * draws.Normal();
-                power += Math.Abs(arm.Torque[joint] * arm.Velocity[joint]);
-            }
-            for (int joint = 0; joint < Six; joint++)
-            {
-                _seenVelocity[joint] = arm.Velocity[joint] + 10.0 * noise * draws.Normal();
-            }
-            signals[_at.Power] = power;
-        }
-
         /// <summary>What encoders and camera tell.</summary>
         private void MeasureSeen(double[] signals)
         {
-            PaddlePose paddle = Paddle(_seen);
-            double ballX = _tracker.Smooth[0], ballY = _tracker.Smooth[1];
+            PaddlePose paddle = Paddle(Seen);
+            double ballX = Tracker.Smooth[0], ballY = Tracker.Smooth[1];
             signals[_at.Ball] = ballX;
             signals[_at.Ball + 1] = ballY;
-            signals[_at.BallVelocity] = _tracker.Velocity[0];
-            signals[_at.BallVelocity + 1] = _tracker.Velocity[1];
-            signals[_at.BallAge] = _tracker.AgeS[0];
+            signals[_at.BallVelocity] = Tracker.Velocity[0];
+            signals[_at.BallVelocity + 1] = Tracker.Velocity[1];
+            signals[_at.BallAge] = Tracker.AgeS[0];
             signals[_at.PaddleToBall] = ballX - paddle.X;
             signals[_at.PaddleToBall + 1] = ballY - paddle.Y;
             paddle.Write(signals, _at.Paddle);
             signals[_at.PaddleLead] = _paddleCommand.X - paddle.X;
             signals[_at.PaddleLead + 1] = _paddleCommand.Y - paddle.Y;
             signals[_at.PaddleLead + 2] = _paddleCommand.Yaw - paddle.Yaw;
-            Vec3 velocity = _seen.Velocity(_seen.Point(_robot.ToolLengthM), _seenVelocity);
+            Vec3 velocity = Seen.Velocity(Seen.Point(Robot.ToolLengthM), SeenVelocity);
             signals[_at.PaddleVelocity] = velocity.X;
             signals[_at.PaddleVelocity + 1] = velocity.Y;
-            signals[_at.PaddleVelocity + 2] = YawRate(_seen, _seenVelocity);
+            signals[_at.PaddleVelocity + 2] = YawRate(Seen, SeenVelocity);
         }
 
         private static double YawRate(Ur5eKinematics arm, double[] jointVelocity)
@@ -310,8 +280,8 @@ namespace Companion.Core
 
         private void MeasurePaddle(in ArmBody arm, double[] signals)
         {
-            PaddlePose paddle = Paddle(_truth);
-            Vec3 velocity = _truth.Velocity(_truth.Point(_robot.ToolLengthM), arm.Velocity);
+            PaddlePose paddle = Paddle(Truth);
+            Vec3 velocity = Truth.Velocity(Truth.Point(Robot.ToolLengthM), arm.Velocity);
             double toBallX = _ball.X - paddle.X, toBallY = _ball.Y - paddle.Y;
             signals[_at.TruePaddle] = paddle.X;
             signals[_at.TruePaddle + 1] = paddle.Y;

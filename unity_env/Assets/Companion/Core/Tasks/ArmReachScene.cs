@@ -22,7 +22,7 @@ namespace Companion.Core
     /// The part of arm_reach that is neither physics nor reward, for one copy: it starts episodes, drives and measures.
     /// The same draws and the same physics give the same signals as python/companion/tasks/arm_reach.py.
     /// </summary>
-    public sealed class ArmReachScene
+    public sealed class ArmReachScene : IArmScene
     {
         private const int Six = Ur5e.Joints;
 
@@ -77,12 +77,10 @@ namespace Companion.Core
 
         public TaskData Task { get; }
 
-        public ArmReachRules Rules { get; }
+        public ITaskRules Rules { get; }
 
-        /// <summary>Where the joints stand when an episode starts, rad.</summary>
         public double[] StartPosition { get; } = new double[Six];
 
-        /// <summary>What to ask of the position servos, rad.</summary>
         public double[] Command { get; } = new double[Six];
 
         /// <summary>In base_link, m.</summary>
@@ -108,7 +106,8 @@ namespace Companion.Core
         /// <summary>A decision takes effect: the servos' commands move on, never far ahead of the arm.</summary>
         /// <param name="action">A joint step each, in [-1, 1].</param>
         /// <param name="jointPosition">As measured, rad.</param>
-        public void Drive(double[] action, double[] jointPosition)
+        /// <param name="draws">Nobody is there who would need chance.</param>
+        public void Drive(double[] action, double[] jointPosition, IDraws draws)
         {
             for (int joint = 0; joint < Six; joint++)
             {

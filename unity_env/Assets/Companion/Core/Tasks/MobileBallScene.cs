@@ -21,14 +21,16 @@ namespace Companion.Core
     /// The part of mobile_ball that is neither physics nor reward, for one copy: it starts episodes, drives and measures.
     /// The same draws and the same physics give the same signals as python/companion/tasks/mobile_ball.py.
     /// </summary>
-    public sealed class MobileBallScene
+    public sealed class MobileBallScene : RosbotScene
     {
         private const int Ball = 0;
         private const int Person = 1;
 
-        private readonly Tracker _tracker;
+        private readonly BallPlayer _player;
         private readonly Places _at;
         private readonly double _gravity;
+        private readonly double _ballRadiusM;
+        private readonly double _rollingShare;
         private readonly double _atFeetM;
         private readonly double _stillMps;
         private readonly double _readyM;
@@ -37,22 +39,16 @@ namespace Companion.Core
         private readonly double _personClearanceM;
         private readonly double _robotClearanceM;
         private readonly int _roomSize, _furnitureCount, _difficulty, _drag;
-        private Perturbations _perturbations;
         private bool _hasTouched;
         private int _returns;
         private int _inARow;
         private double _ballDistance;
         private double _readyDistance;
 
-        public MobileBallScene(CompanionData data)
+        public MobileBallScene(CompanionData data) : base(data, new MobileBallRules(data.Task("mobile_ball")), 2)
         {
-            Task = data.Task("mobile_ball");
-            Rules = new MobileBallRules(Task);
             JsonValue constants = Task.Constants;
-            Room = new Room(data.Shared("room"), constants["FURNITURE"].Integer);
-            Player = new BallPlayer(data.Shared("people"), data.Shared("player"));
-            Base = new RosbotBase(data, Task);
-            _tracker = new Tracker(Task, data.Shared("tracker"), 2, 2);
+            _player = new BallPlayer(data.Shared("people"), data.Shared("player"));
             _at = new Places(Task.Signals);
             _gravity = data.Shared("mobile_room")["GRAVITY"].Number;
             _atFeetM = constants["AT_FEET_M"].Number;
@@ -62,7 +58,8 @@ namespace Companion.Core
             _startsAwayM = constants["STARTS_AWAY_M"].Numbers;
             _personClearanceM = constants["PERSON_CLEARANCE_M"].Number;
             _robotClearanceM = constants["ROBOT_CLEARANCE_M"].Number;
-            BallRadiusM = constants["BALL_RADIUS_M"].Number;
+            _rollingShare = constants["SPHERE"].Number;
+            _ballRadiusM = constants["BALL_RADIUS_M"].Number;
             var known = new Perturbations(Task);
             _roomSize = known.IndexOf("room_size_m");
             _furnitureCount = known.IndexOf("furniture_count");
@@ -70,34 +67,11 @@ namespace Companion.Core
             _drag = known.IndexOf("ball_drag");
         }
 
-        public TaskData Task { get; }
-
-        public MobileBallRules Rules { get; }
-
-        public Room Room { get; }
-
         /// <summary>The person, who holds the ball unless it is out.</summary>
-        public BallPlayer Player { get; }
+        public override Figures People => _player;
 
-        /// <summary>The robot: wheel speeds to ask for, and its scanner.</summary>
-        public RosbotBase Base { get; }
-
-        public double BallRadiusM { get; }
-
-        /// <summary>How much a floor slows a rolling ball in this episode, m/s².</summary>
-        public double BallDecelerationMps2 => _perturbations.Value(_drag) * _gravity;
-
-        /// <summary>Where the robot stands when an episode starts.</summary>
-        public Pose2 StartPose { get; private set; }
-
-        /// <summary>
-        /// To be filled with what each ray meets, m, before <see cref="FirstScan"/>, and before <see cref="Measure"/> where
-        /// <see cref="IsScanDue"/>.
-        /// </summary>
-        public double[] TrueRanges => Base.TrueRanges;
-
-        /// <summary>Whether the coming measurement takes a new scan: after every decision.</summary>
-        public bool IsScanDue => Base.Decisions > 0;
+        /// <summary>What resists the ball's rolling in this episode, as MuJoCo has it: a torque per load, m.</summary>
+        public double RollingResistanceM => World.Value(_drag) * _ballRadiusM * _rollingShare;
 
         /// <summary>
         /// Whether the ball is to be laid still at <see cref="HeldX"/>, <see cref="HeldY"/> before this decision's physics:
@@ -116,67 +90,11 @@ namespace Companion.Core
 
         public double RollY { get; private set; }
 
-        /// <summary>An episode starts: furnish the room, put the person with the ball and the robot into it.</summary>
-        /// <param name="perturbations">Of this episode; kept.</param>
-        /// <param name="draws">Chance.</param>
-        public void Start(Perturbations perturbations, IDraws draws)
-        {
-            _perturbations = perturbations;
-            Room.Draw(perturbations.Value(_roomSize), perturbations.Value(_furnitureCount), draws);
-            Room.DrawFreePoint(_personClearanceM, default, draws, out double personX, out double personY);
-            var person = new Pose2(personX, personY, 0.0);
-            Room.DrawFreePointNear(_robotClearanceM, person, _startsAwayM, draws, out double x, out double y);
-            Player.Place(person, new Pose2(x, y, 0.0), perturbations.Value(_difficulty), draws);
-            StartPose = new Pose2(x, y, draws.Uniform(-Math.PI, Math.PI));
-            Base.Begin(perturbations);
-            LayBall();
-            _hasTouched = false;
-            _returns = _inARow = 0;
-            _ballDistance = Plane.Length(HeldX - personX, HeldY - personY);
-            _readyDistance = ReadyDistance(HeldX, HeldY, x, y);
-        }
-
-        /// <summary>The rest of an episode's start, once everything stands in its place and the rays were cast.</summary>
-        public void FirstScan(IDraws draws)
-        {
-            Base.Look(draws);
-            Base.Look(draws);
-            LookAt(HeldX, HeldY);
-            _tracker.Begin(_perturbations, draws);
-        }
-
-        /// <summary>A decision takes effect: the robot drives on; the person holds the ball, walks and rolls it.</summary>
-        /// <param name="action">Forward and turning speed, each in [-1, 1].</param>
-        /// <param name="robot">Where it stands.</param>
-        /// <param name="draws">Chance.</param>
-        public void Drive(double[] action, Pose2 robot, IDraws draws)
-        {
-            Base.Drive(action);
-            IsRolled = Player.Act(robot, Task.ControlPeriodS);
-            IsLaid = !Player.IsPlaying;
-            if (IsLaid)
-            {
-                LayBall();
-            }
-            if (IsRolled)
-            {
-                Player.Roll(robot, BallDecelerationMps2, Room, draws, out double rollX, out double rollY);
-                (RollX, RollY) = (rollX, rollY);
-                _hasTouched = false;
-            }
-            _tracker.Tick(Task.ControlPeriodS);
-        }
-
         /// <summary>All signals but those of the action.</summary>
         public void Measure(in BallBody body, IDraws draws, double[] signals)
         {
-            if (IsScanDue)
-            {
-                Base.Look(draws);
-            }
             LookAt(body.BallX, body.BallY);
-            _tracker.See(draws);
-            Base.Measure(body.Robot, Room, Player, draws, signals);
+            MeasureRobot(body.Robot, draws, signals);
             MeasureSeen(body.Robot, signals);
             MeasureGame(body, signals);
             NextRound(signals, draws);
@@ -185,26 +103,64 @@ namespace Companion.Core
             signals[_at.Success] = _inARow >= _wantedInARow && !body.Robot.HasContact ? 1.0 : 0.0;
         }
 
+        /// <summary>Put the person with the ball somewhere, and the robot near them.</summary>
+        protected override void Arrange(IDraws draws)
+        {
+            Room.Draw(World.Value(_roomSize), World.Value(_furnitureCount), draws);
+            Room.DrawFreePoint(_personClearanceM, default, draws, out double personX, out double personY);
+            var person = new Pose2(personX, personY, 0.0);
+            Room.DrawFreePointNear(_robotClearanceM, person, _startsAwayM, draws, out double x, out double y);
+            _player.Place(person, new Pose2(x, y, 0.0), World.Value(_difficulty), draws);
+            StartPose = new Pose2(x, y, draws.Uniform(-Math.PI, Math.PI));
+            LayBall();
+            IsLaid = true;
+            IsRolled = false;
+            _hasTouched = false;
+            _returns = _inARow = 0;
+            _ballDistance = Plane.Length(HeldX - personX, HeldY - personY);
+            _readyDistance = ReadyDistance(HeldX, HeldY, x, y);
+        }
+
+        protected override void LookAtStart() => LookAt(HeldX, HeldY);
+
+        /// <summary>Let the person hold the ball, walk and roll it.</summary>
+        protected override void LiveOn(Pose2 robot, IDraws draws)
+        {
+            IsRolled = _player.Act(robot, Task.ControlPeriodS);
+            IsLaid = !_player.IsPlaying;
+            if (IsLaid)
+            {
+                LayBall();
+            }
+            if (IsRolled)
+            {
+                double deceleration = World.Value(_drag) * _gravity;
+                _player.Roll(robot, deceleration, Room, draws, out double rollX, out double rollY);
+                (RollX, RollY) = (rollX, rollY);
+                _hasTouched = false;
+            }
+        }
+
         private static double Number(bool claim) => claim ? 1.0 : 0.0;
 
         private void LayBall()
         {
-            HeldX = Player.BallX;
-            HeldY = Player.BallY;
+            HeldX = _player.BallX;
+            HeldY = _player.BallY;
         }
 
         private void LookAt(double ballX, double ballY)
         {
-            _tracker.Truth[2 * Ball] = ballX;
-            _tracker.Truth[2 * Ball + 1] = ballY;
-            _tracker.Truth[2 * Person] = Player.X[0];
-            _tracker.Truth[2 * Person + 1] = Player.Y[0];
+            Tracker.Truth[2 * Ball] = ballX;
+            Tracker.Truth[2 * Ball + 1] = ballY;
+            Tracker.Truth[2 * Person] = _player.X[0];
+            Tracker.Truth[2 * Person + 1] = _player.Y[0];
         }
 
         /// <summary>From the robot to the place behind the ball, seen from the person, m.</summary>
         private double ReadyDistance(double ballX, double ballY, double robotX, double robotY)
         {
-            double awayX = ballX - Player.X[0], awayY = ballY - Player.Y[0];
+            double awayX = ballX - _player.X[0], awayY = ballY - _player.Y[0];
             double share = _readyM / Math.Max(Plane.Length(awayX, awayY), 1e-9);
             return Plane.Length(ballX + share * awayX - robotX, ballY + share * awayY - robotY);
         }
@@ -212,43 +168,29 @@ namespace Companion.Core
         /// <summary>What the camera tracker tells of ball and person, in the robot's frame.</summary>
         private void MeasureSeen(in MobileBody robot, double[] signals)
         {
-            double cos = Math.Cos(robot.Yaw), sin = Math.Sin(robot.Yaw);
-            double velocityX = _tracker.Velocity[2 * Ball], velocityY = _tracker.Velocity[2 * Ball + 1];
-            signals[_at.BallVelocity] = cos * velocityX + sin * velocityY;
-            signals[_at.BallVelocity + 1] = cos * velocityY - sin * velocityX;
-            signals[_at.TrackedAge] = _tracker.AgeS[Ball];
-            signals[_at.TrackedAge + 1] = _tracker.AgeS[Person];
+            MeasureSeenVelocity(Ball, robot, signals, _at.BallVelocity);
+            signals[_at.TrackedAge] = Tracker.AgeS[Ball];
+            signals[_at.TrackedAge + 1] = Tracker.AgeS[Person];
             MeasureSeenPlace(Ball, robot, signals, _at.BallSeenDistance, _at.BallSeenDirection);
             MeasureSeenPlace(Person, robot, signals, _at.PersonSeenDistance, _at.PersonSeenDirection);
-        }
-
-        private void MeasureSeenPlace(int thing, in MobileBody robot, double[] signals, int distanceAt, int directionAt)
-        {
-            double cos = Math.Cos(robot.Yaw), sin = Math.Sin(robot.Yaw);
-            double x = _tracker.Position[2 * thing] - robot.X, y = _tracker.Position[2 * thing + 1] - robot.Y;
-            double ahead = cos * x + sin * y, left = cos * y - sin * x;
-            double distance = Math.Max(Plane.Length(ahead, left), 1e-6);
-            signals[distanceAt] = distance;
-            signals[directionAt] = ahead / distance;
-            signals[directionAt + 1] = left / distance;
         }
 
         /// <summary>Where the ball truly is, how it moves, and whether it has come back.</summary>
         private void MeasureGame(in BallBody body, double[] signals)
         {
-            bool isOut = Player.IsPlaying, isTouch = body.HasTouchedBall && isOut;
+            bool isOut = _player.IsPlaying, isTouch = body.HasTouchedBall && isOut;
             _hasTouched |= isTouch;
-            double toPerson = Plane.Length(body.BallX - Player.X[0], body.BallY - Player.Y[0]);
+            double toPerson = Plane.Length(body.BallX - _player.X[0], body.BallY - _player.Y[0]);
             double ready = ReadyDistance(body.BallX, body.BallY, body.Robot.X, body.Robot.Y);
             double speed = Plane.Length(body.BallVelocityX, body.BallVelocityY);
             bool isAtFeet = isOut && speed < _stillMps && toPerson <= _atFeetM;
-            bool isKnown = isOut && Player.SinceS > Task.ControlPeriodS;
+            bool isKnown = isOut && _player.SinceS > Task.ControlPeriodS;
             double nearer = (_ballDistance - toPerson) / Task.ControlPeriodS;
             double readier = (_readyDistance - ready) / Task.ControlPeriodS;
             signals[_at.BallPosition] = body.BallX;
             signals[_at.BallPosition + 1] = body.BallY;
-            signals[_at.PersonPosition] = Player.X[0];
-            signals[_at.PersonPosition + 1] = Player.Y[0];
+            signals[_at.PersonPosition] = _player.X[0];
+            signals[_at.PersonPosition + 1] = _player.Y[0];
             signals[_at.Distance] = Plane.Length(body.BallX - body.Robot.X, body.BallY - body.Robot.Y);
             signals[_at.BallToPerson] = toPerson;
             signals[_at.BallSpeed] = speed;
@@ -265,15 +207,15 @@ namespace Companion.Core
         /// <summary>Count what came back and what is lost, and give the person the ball again.</summary>
         private void NextRound(double[] signals, IDraws draws)
         {
-            bool isReturned = signals[_at.Returned] > 0.0, isOut = Player.IsPlaying;
+            bool isReturned = signals[_at.Returned] > 0.0, isOut = _player.IsPlaying;
             bool isNear = signals[_at.BallToPerson] <= _atFeetM && signals[_at.BallSpeed] < _stillMps;
-            bool isLost = isOut && !isReturned && Player.SinceS > Player.GivesUpS;
-            bool neverWent = isOut && isNear && !isReturned && Player.SinceS > 1.0;
+            bool isLost = isOut && !isReturned && _player.SinceS > _player.GivesUpS;
+            bool neverWent = isOut && isNear && !isReturned && _player.SinceS > 1.0;
             _returns += isReturned ? 1 : 0;
             _inARow = isLost ? 0 : _inARow + (isReturned ? 1 : 0);
             if (isReturned || isLost || neverWent)
             {
-                Player.Take(Room, draws);
+                _player.Take(Room, draws);
             }
         }
 

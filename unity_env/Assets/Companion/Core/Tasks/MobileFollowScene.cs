@@ -6,9 +6,9 @@ namespace Companion.Core
     /// The part of mobile_follow that is neither physics nor reward, for one copy: it starts episodes, drives and measures.
     /// The same draws and the same physics give the same signals as python/companion/tasks/mobile_follow.py.
     /// </summary>
-    public sealed class MobileFollowScene
+    public sealed class MobileFollowScene : RosbotScene
     {
-        private readonly Tracker _tracker;
+        private readonly Walkers _people;
         private readonly Places _at;
         private readonly double[] _bandM;
         private readonly double[] _startsAwayM;
@@ -20,19 +20,13 @@ namespace Companion.Core
         private readonly double _personClearanceM;
         private readonly int _graceSteps;
         private readonly int _roomSize, _furnitureCount, _peopleCount, _peopleSpeed, _difficulty;
-        private Perturbations _perturbations;
         private double _kept;
 
-        public MobileFollowScene(CompanionData data)
+        public MobileFollowScene(CompanionData data) : base(data, new MobileFollowRules(data.Task("mobile_follow")), 1)
         {
-            Task = data.Task("mobile_follow");
-            Rules = new MobileFollowRules(Task);
             JsonValue constants = Task.Constants, walkers = data.Shared("walkers");
-            Room = new Room(data.Shared("room"), constants["FURNITURE"].Integer);
             int most = 1 + walkers["PASSERS_BY"].Integer;
-            People = new Walkers(data.Shared("people"), walkers, most, Task.ControlPeriodS);
-            Base = new RosbotBase(data, Task);
-            _tracker = new Tracker(Task, data.Shared("tracker"), 1, 2);
+            _people = new Walkers(data.Shared("people"), walkers, most, Task.ControlPeriodS);
             _at = new Places(Task.Signals);
             _bandM = constants["BAND_M"].Numbers;
             _startsAwayM = constants["STARTS_AWAY_M"].Numbers;
@@ -51,79 +45,18 @@ namespace Companion.Core
             _difficulty = known.IndexOf("difficulty");
         }
 
-        public TaskData Task { get; }
-
-        public MobileFollowRules Rules { get; }
-
-        public Room Room { get; }
-
         /// <summary>The first is the one to walk with.</summary>
-        public Walkers People { get; }
-
-        /// <summary>The robot: wheel speeds to ask for, and its scanner.</summary>
-        public RosbotBase Base { get; }
-
-        /// <summary>Where the robot stands when an episode starts.</summary>
-        public Pose2 StartPose { get; private set; }
-
-        /// <summary>
-        /// To be filled with what each ray meets, m, before <see cref="FirstScan"/>, and before <see cref="Measure"/> where
-        /// <see cref="IsScanDue"/>.
-        /// </summary>
-        public double[] TrueRanges => Base.TrueRanges;
-
-        /// <summary>Whether the coming measurement takes a new scan: after every decision.</summary>
-        public bool IsScanDue => Base.Decisions > 0;
-
-        /// <summary>An episode starts: furnish the room, put the robot into it, the person near it, the others anywhere.</summary>
-        /// <param name="perturbations">Of this episode; kept.</param>
-        /// <param name="draws">Chance.</param>
-        public void Start(Perturbations perturbations, IDraws draws)
-        {
-            Room.Draw(perturbations.Value(_roomSize), perturbations.Value(_furnitureCount), draws);
-            Room.DrawFreePoint(_robotClearanceM, default, draws, out double x, out double y);
-            StartPose = new Pose2(x, y, draws.Uniform(-Math.PI, Math.PI));
-            Room.DrawFreePointNear(_personClearanceM, StartPose, _startsAwayM, draws, out double personX, out double personY);
-            var crowd = new Crowd(
-                perturbations.Value(_peopleCount), perturbations.Value(_peopleSpeed), perturbations.Value(_difficulty));
-            People.Place(Room, StartPose, new Pose2(personX, personY, 0.0), crowd, draws);
-            _kept = 0.0;
-            _perturbations = perturbations;
-            Base.Begin(perturbations);
-        }
-
-        /// <summary>The rest of an episode's start, once everything stands in its place and the rays were cast.</summary>
-        public void FirstScan(IDraws draws)
-        {
-            Base.Look(draws);
-            Base.Look(draws);
-            LookAtPerson();
-            _tracker.Begin(_perturbations, draws);
-        }
-
-        /// <summary>A decision takes effect: the robot drives on, and the people walk.</summary>
-        /// <param name="action">Forward and turning speed, each in [-1, 1].</param>
-        /// <param name="robot">Where it stands.</param>
-        /// <param name="draws">Chance.</param>
-        public void Drive(double[] action, Pose2 robot, IDraws draws)
-        {
-            Base.Drive(action);
-            People.Walk(Room, robot, draws);
-            _tracker.Tick(Task.ControlPeriodS);
-        }
+        public override Figures People => _people;
 
         /// <summary>All signals but those of the action.</summary>
         public void Measure(in MobileBody body, IDraws draws, double[] signals)
         {
-            if (IsScanDue)
-            {
-                Base.Look(draws);
-            }
             LookAtPerson();
-            _tracker.See(draws);
-            Base.Measure(body, Room, People, draws, signals);
+            MeasureRobot(body, draws, signals);
             double cos = Math.Cos(body.Yaw), sin = Math.Sin(body.Yaw);
-            MeasurePersonSeen(body, cos, sin, signals);
+            MeasureSeenPlace(0, body, signals, _at.SeenDistance, _at.SeenDirection);
+            MeasureSeenVelocity(0, body, signals, _at.SeenVelocity);
+            signals[_at.SeenAge] = Tracker.AgeS[0];
             MeasurePersonTruly(body, cos, sin, signals);
             int counted = Base.Decisions - _graceSteps;
             _kept += counted > 0 ? signals[_at.InBand] : 0.0;
@@ -133,25 +66,26 @@ namespace Companion.Core
             signals[_at.Success] = isDone ? 1.0 : 0.0;
         }
 
-        private void LookAtPerson()
+        /// <summary>Put the robot somewhere, the person near it, the others anywhere.</summary>
+        protected override void Arrange(IDraws draws)
         {
-            _tracker.Truth[0] = People.X[0];
-            _tracker.Truth[1] = People.Y[0];
+            Room.Draw(World.Value(_roomSize), World.Value(_furnitureCount), draws);
+            Room.DrawFreePoint(_robotClearanceM, default, draws, out double x, out double y);
+            StartPose = new Pose2(x, y, draws.Uniform(-Math.PI, Math.PI));
+            Room.DrawFreePointNear(_personClearanceM, StartPose, _startsAwayM, draws, out double personX, out double personY);
+            var crowd = new Crowd(World.Value(_peopleCount), World.Value(_peopleSpeed), World.Value(_difficulty));
+            _people.Place(Room, StartPose, new Pose2(personX, personY, 0.0), crowd, draws);
+            _kept = 0.0;
         }
 
-        /// <summary>What the camera tracker tells of the person, in the robot's frame.</summary>
-        private void MeasurePersonSeen(in MobileBody body, double cos, double sin, double[] signals)
+        protected override void LookAtStart() => LookAtPerson();
+
+        protected override void LiveOn(Pose2 robot, IDraws draws) => _people.Walk(Room, robot, draws);
+
+        private void LookAtPerson()
         {
-            double x = _tracker.Position[0] - body.X, y = _tracker.Position[1] - body.Y;
-            double ahead = cos * x + sin * y, left = cos * y - sin * x;
-            double distance = Math.Max(Plane.Length(ahead, left), 1e-6);
-            double velocityX = _tracker.Velocity[0], velocityY = _tracker.Velocity[1];
-            signals[_at.SeenDistance] = distance;
-            signals[_at.SeenDirection] = ahead / distance;
-            signals[_at.SeenDirection + 1] = left / distance;
-            signals[_at.SeenVelocity] = cos * velocityX + sin * velocityY;
-            signals[_at.SeenVelocity + 1] = cos * velocityY - sin * velocityX;
-            signals[_at.SeenAge] = _tracker.AgeS[0];
+            Tracker.Truth[0] = People.X[0];
+            Tracker.Truth[1] = People.Y[0];
         }
 
         /// <summary>Where the person is, and whether the robot is where it shall be.</summary>

@@ -29,7 +29,7 @@ namespace Companion.Core
     /// The part of mobile_goto that is neither physics nor reward, for one copy: it starts episodes, drives and measures.
     /// The same draws and the same physics give the same signals as python/companion/tasks/mobile_goto.py.
     /// </summary>
-    public sealed class MobileGotoScene
+    public sealed class MobileGotoScene : IMobileScene
     {
         /// <summary>A touch within a decision may have parted again by its end, by no more than a step's walk, m.</summary>
         private const double PartedM = 0.08;
@@ -38,6 +38,7 @@ namespace Companion.Core
 
         private readonly TurtleBot3 _robot;
         private readonly LaserScan _lidar;
+        private readonly People _people;
         private readonly ActionEntry _forward;
         private readonly ActionEntry _turning;
         private readonly Places _at;
@@ -64,7 +65,7 @@ namespace Companion.Core
             JsonValue constants = Task.Constants;
             _robot = data.TurtleBot3;
             Room = new Room(data.Shared("room"), constants["FURNITURE"].Integer);
-            People = new People(data.Shared("people"), constants["PEOPLE"].Integer);
+            _people = new People(data.Shared("people"), constants["PEOPLE"].Integer);
             Rays = constants["RAYS"].Integer;
             _lidar = new LaserScan(Rays, constants["BEAMS"].Integer, _robot.LidarMinM, _robot.LidarMaxM);
             _forward = Task.Action[0];
@@ -92,40 +93,31 @@ namespace Companion.Core
 
         public TaskData Task { get; }
 
-        public MobileGotoRules Rules { get; }
+        public ITaskRules Rules { get; }
 
         public Room Room { get; }
 
-        public People People { get; }
+        public Figures People => _people;
 
         /// <summary>In the room, m.</summary>
         public double GoalX { get; private set; }
 
         public double GoalY { get; private set; }
 
-        /// <summary>Where the robot stands when an episode starts.</summary>
         public Pose2 StartPose { get; private set; }
 
-        /// <summary>Rays of a scan.</summary>
         public int Rays { get; }
 
-        /// <summary>
-        /// To be filled with what each ray meets, m, before <see cref="FirstScan"/>, and before <see cref="Measure"/> where
-        /// <see cref="IsScanDue"/>; anything larger than the scanner's reach where there is nothing.
-        /// </summary>
+        public double ScannerHeightM => _robot.LidarPositionBaseM[2];
+
         public double[] TrueRanges => _lidar.TrueRanges;
 
-        /// <summary>Whether the coming measurement takes a new scan.</summary>
         public bool IsScanDue => _scanDueSteps == 0;
 
-        /// <summary>The ground speed to ask of each wheel in this decision, m/s.</summary>
         public double LeftWheelMps { get; private set; }
 
         public double RightWheelMps { get; private set; }
 
-        /// <summary>An episode starts: furnish the room and put robot, goal and people into it.</summary>
-        /// <param name="perturbations">Of this episode; kept.</param>
-        /// <param name="draws">Chance.</param>
         public void Start(Perturbations perturbations, IDraws draws)
         {
             _perturbations = perturbations;
@@ -136,7 +128,7 @@ namespace Companion.Core
             (GoalX, GoalY) = (goalX, goalY);
             var habits = new Habits(
                 perturbations.Value(_peopleCount), perturbations.Value(_peopleSpeed), perturbations.Value(_peopleYield));
-            People.Place(Room, new Pose2(x, y, 0.0), habits, draws);
+            _people.Place(Room, new Pose2(x, y, 0.0), habits, draws);
             double angle = draws.Uniform(-Math.PI, Math.PI);
             _goalErrorX = perturbations.Value(_goalOffset) * Math.Cos(angle);
             _goalErrorY = perturbations.Value(_goalOffset) * Math.Sin(angle);
@@ -146,7 +138,6 @@ namespace Companion.Core
             LeftWheelMps = RightWheelMps = 0.0;
         }
 
-        /// <summary>The rest of an episode's start, once everything stands in its place and the rays were cast.</summary>
         public void FirstScan(IDraws draws)
         {
             Scan(draws);
@@ -154,7 +145,6 @@ namespace Companion.Core
             _scanDueSteps = draws.Integer(1, _scanSteps);
         }
 
-        /// <summary>Where a scan's first ray starts and points to in the room; the others follow evenly, counter-clockwise.</summary>
         public Pose2 ScannerPose(Pose2 robot)
         {
             double ahead = _robot.LidarPositionBaseM[0];
@@ -162,17 +152,13 @@ namespace Companion.Core
             return new Pose2(x, y, robot.Yaw + _perturbations.Value(_lidarYaw));
         }
 
-        /// <summary>A decision takes effect: it becomes wheel speeds, and the people walk.</summary>
-        /// <param name="action">Forward and turning speed, each in [-1, 1].</param>
-        /// <param name="robot">Where it stands.</param>
-        /// <param name="draws">Chance.</param>
         public void Drive(double[] action, Pose2 robot, IDraws draws)
         {
             double forward = _forward.Command(action[0]);
             double halfTrack = _turning.Command(action[1]) * (_robot.WheelSeparationM / 2.0);
             LeftWheelMps = (forward - halfTrack) * (1.0 - _perturbations.Value(_slipLeft));
             RightWheelMps = (forward + halfTrack) * (1.0 - _perturbations.Value(_slipRight));
-            People.Walk(Room, robot.X, robot.Y, _robot.RadiusM, Task.ControlPeriodS, draws);
+            _people.Walk(Room, robot.X, robot.Y, _robot.RadiusM, Task.ControlPeriodS, draws);
             _scanAgeS += Task.ControlPeriodS;
             _scanDueSteps--;
         }

@@ -97,7 +97,7 @@ namespace Companion.Core
         }
 
         /// <summary>The signals of the robot itself and of who is near.</summary>
-        public void Measure(in MobileBody body, Room room, IFigures people, IDraws draws, double[] signals)
+        public void Measure(in MobileBody body, Room room, Figures people, IDraws draws, double[] signals)
         {
             double cos = Math.Cos(body.Yaw), sin = Math.Sin(body.Yaw);
             double forward = cos * body.VelocityX + sin * body.VelocityY;
@@ -123,7 +123,7 @@ namespace Companion.Core
         private static double Number(bool claim) => claim ? 1.0 : 0.0;
 
         /// <summary>What is near, and whom the robot has touched; gives the distance to the nearest person's body, m.</summary>
-        private double MeasureNeighbours(in MobileBody body, Room room, IFigures people, double[] signals)
+        private double MeasureNeighbours(in MobileBody body, Room room, Figures people, double[] signals)
         {
             double gap = room.Clearance(body.X, body.Y);
             var near = NearestPerson.Of(people, body.X, body.Y);
@@ -141,7 +141,7 @@ namespace Companion.Core
         }
 
         /// <summary>How soon the robot touches somebody if neither it nor they change their velocity, s; 0 in contact.</summary>
-        private double SoonestContact(in MobileBody body, IFigures people, double velocityX, double velocityY)
+        private double SoonestContact(in MobileBody body, Figures people, double velocityX, double velocityY)
         {
             double radii = _robot.RadiusM + people.RadiusM, soonest = _laterS;
             for (int person = 0; person < people.Count; person++)
