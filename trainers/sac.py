@@ -139,6 +139,7 @@ class Learner:
     def __init__(self, world: VecEnv, config: Config) -> None:
         space = ActionSpace.of(world)
         space.require(ACTIONS, "sac")
+        space.require_continuous("noise_correlation", config.noise_correlation)
         torch.manual_seed(config.seed)
         device = torch_device(config.device)
         inputs, hidden = world.observation_size, config.hidden_sizes

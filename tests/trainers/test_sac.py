@@ -149,3 +149,9 @@ def test_the_target_critics_follow(tmp_path: Path) -> None:
     learner.learn(replay_checks.batch())
     for old, new, now in zip(before, learner.target_critics.parameters(), learner.critics.parameters(), strict=True):
         torch.testing.assert_close(new, 0.75 * old + 0.25 * now)
+
+
+@pytest.mark.parametrize("setting", ["noise_correlation", "warm_up_correlation"])
+def test_noise_that_lasts_is_refused_where_actions_are_chosen(setting: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"^{setting}: works on continuous actions, and here the action is discrete"):
+        trained(sac, DiscreteBandit, tmp_path, **{setting: 0.9})

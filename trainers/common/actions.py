@@ -56,6 +56,15 @@ class ActionSpace:
                 f"trainer {trainer} can't act here: the action is {self}; it learns {' and '.join(sorted(kinds))} ones"
             )
 
+    def require_continuous(self, setting: str, value: float) -> None:
+        """Refuse a `setting`, other than 0, that works on continuous entries where there are none.
+
+        Raises:
+            ValueError: naming the setting and the action.
+        """
+        if value and not self.continuous:
+            raise ValueError(f"{setting}: works on continuous actions, and here the action is {self}; leave it at 0")
+
     def __str__(self) -> str:
         parts = [f"{self.continuous} continuous"] if self.continuous else []
         parts += [f"branches of {', '.join(map(str, self.branches))} choices"] if self.branches else []

@@ -214,6 +214,7 @@ class Loop:
         self.replay = replay
         self.config = config
         self.space = ActionSpace.of(world)
+        self.space.require_continuous("warm_up_correlation", config.warm_up_correlation)
         self.steps = 0
         self.updates = 0
         self._steps_to_learn_from = 0
