@@ -19,7 +19,7 @@ from tests.trainers.runs import figures
 from trainers.common.run import Run
 
 TASK = replace(tasks.load("arm_rally"), max_episode_s=8.0)
-SMALL = "rollout_steps: 24\nhidden_sizes: [16]\nepochs: 1\nminibatches: 2\nthreads: 1\n"
+SMALL = "rollout_steps: 24\nhidden_sizes: [16]\nepochs: 1\nminibatches: 2\nthreads: 1\nteacher_coefficient: 1\n"
 SELF_PLAY = """\
 team_change: 192
 opponent_steps: 8
