@@ -6,6 +6,7 @@ PYTHON ?=
 TORCH ?= auto
 TASKS ?= arm_reach mobile_goto
 PLAY ?= mobile_follow mobile_ball arm_handover arm_rally
+SELF_PLAY ?= arm_rally
 ARGS ?=
 TEST_PROCESSES ?= 2
 BENCHES ?= simulator training wire wire_parity
@@ -26,7 +27,7 @@ setup:  ## make .venv and install everything, at the pinned versions
 	@$(BOOT) bootstrap.py --torch $(TORCH) $(if $(PYTHON),--python $(PYTHON))
 
 train: setup  ## train both robots, judge them, export them to exported_models/
-	@set -e; for task in $(TASKS); do $(BIN)/companion train $$task --run-dir runs/$$task $(if $(findstring --force,$(ARGS)),,--resume) --export-dir exported_models $(ARGS); done
+	@set -e; for task in $(TASKS); do $(BIN)/companion train $$task $$(case ' $(SELF_PLAY) ' in *" $$task "*) echo --self-play;; esac) --run-dir runs/$$task $(if $(findstring --force,$(ARGS)),,--resume) --export-dir exported_models $(ARGS); done
 
 play:  ## the same for the four tasks with people
 	@$(MAKE) --no-print-directory train TASKS="$(PLAY)"

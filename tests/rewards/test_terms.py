@@ -8,9 +8,10 @@ import pytest
 from companion.rewards.terms import functions
 from companion.rewards.terms._tolerance import Shape, tolerance
 from companion.rewards.terms.contact import on_collision_course, too_close
-from companion.rewards.terms.goal import near_goal
+from companion.rewards.terms.goal import closeness_by_way, near_goal
 from companion.rewards.terms.handover import near_forearm
 from companion.rewards.terms.motion import action_change_squared, joint_speed_squared
+from companion.rewards.terms.rally import near_rail
 
 
 @pytest.mark.parametrize("name", functions())
@@ -55,3 +56,12 @@ def test_terms_worked_out_by_hand() -> None:
     assert on_collision_course(np.array([[5.0], [1.5], [0.0]]), within_s=2.0) == pytest.approx([0.0, 0.25, 1.0])
     assert near_forearm(np.array([[0.08], [0.015], [0.0]]), wanted_m=0.06) == pytest.approx([0.0, 0.75, 1.0])
     assert near_goal(np.array([[0.1], [0.6]]), within_m=0.1, margin_m=0.5) == pytest.approx([1.0, 0.1])
+
+
+def test_near_rail_rises_over_the_last_six_centimetres_on_either_side() -> None:
+    pose = np.array([[0.5, aside, 0.0] for aside in (0.0, 0.3, -0.33, 0.36, -0.4)])
+    assert near_rail(pose) == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.0])
+
+
+def test_closeness_by_way_counts_the_way_round() -> None:
+    assert closeness_by_way(np.array([[0.0], [1.0], [6.0]])) == pytest.approx([1.0, 0.8, 0.0])

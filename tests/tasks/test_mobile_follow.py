@@ -13,6 +13,7 @@ from companion.tasks import _rosbot_base, mobile_follow
 from companion.tasks._mobile_room import contact_in_s
 from companion.tasks._people import empty_people
 from companion.tasks._rosbot_base import STAND
+from companion.tasks._ways import ways_of
 
 TASK = tasks.load("mobile_follow")
 EXACT = {
@@ -196,3 +197,27 @@ def test_the_classical_controller_looks_at_observed_signals_only() -> None:
     observed = {name: signals[name] for name in TASK.observation}
     assert TASK.baseline is not None
     assert np.array_equal(TASK.baseline()(observed), TASK.baseline()(signals))
+
+
+def test_the_older_scan_is_from_three_decisions_before() -> None:
+    simulator = placed((0, 0, 0), (1.25, 0))
+    frames = [simulator.step(np.array([[0.3, 0.8]])) for _ in range(8)]
+    newest = [frame.signals["lidar_nearness"] for frame in frames]
+    for now in range(4, 8):
+        older = frames[now].signals["lidar_nearness_before"]
+        assert np.array_equal(older, newest[now - 3])
+        assert not np.array_equal(older, newest[now - 1])
+    simulator.close()
+
+
+def test_the_way_goes_round_furniture_while_the_distance_goes_through() -> None:
+    """A box of 0.6 m between them, passed 0.3 m outside its corners, at (±0.6, ±0.6)."""
+    simulator = placed((-1.0, 0.0, 0.0), (1.0, 0.0), furniture_count=1)
+    state = simulator._scene.state
+    assert isinstance(state, mobile_follow.FollowState)
+    state.room.centre[0, 0], state.room.half[0, 0], state.room.yaw[0, 0] = 0.0, 0.3, 0.0
+    state.ways.corner[:], state.ways.between[:] = vars(ways_of(state.room)).values()
+    signals = rest(simulator, 1)[-1].signals
+    assert value(signals, "distance") == pytest.approx(2.0, abs=1e-3)
+    assert value(signals, "way") == pytest.approx(2 * math.hypot(0.4, 0.6) + 1.2, abs=1e-2)
+    simulator.close()

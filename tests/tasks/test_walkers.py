@@ -6,20 +6,21 @@ import pytest
 from companion.tasks import _walkers
 from companion.tasks._people import RADIUS_M, People
 from companion.tasks._room import Room, draw_rooms
-from companion.tasks._walkers import Moods
+from companion.tasks._walkers import Crowd, Moods
 
 PERIOD_S = 0.1
 COPIES = 100
 FAR_AWAY = np.tile((30.0, 30.0, 0.0), (COPIES, 1))
 
 
-def walkers(difficulty: float, speed_mps: float = 0.6, seed: int = 0) -> tuple[People, Moods, Room]:
+def walkers(
+    difficulty: float, speed_mps: float = 0.6, seed: int = 0, ignoring_factor: float = 1.0
+) -> tuple[People, Moods, Room]:
     random = np.random.default_rng(seed)
     rooms = draw_rooms(np.full(COPIES, 6.0), np.full(COPIES, 3.0), 6, random)
     first = random.uniform(-1, 1, (COPIES, 2))
-    people, moods = _walkers.place_walkers(
-        rooms, FAR_AWAY, first, np.full(COPIES, 2.0), np.full(COPIES, difficulty), random
-    )
+    crowd = Crowd(np.full(COPIES, 2.0), np.full(COPIES, difficulty), np.full(COPIES, ignoring_factor))
+    people, moods = _walkers.place_walkers(rooms, FAR_AWAY, first, crowd, random)
     people.speed[:] = speed_mps
     moods.robot = np.repeat(moods.robot, 5, axis=1)
     return people, moods, rooms
@@ -101,6 +102,14 @@ def test_those_who_look_never_walk_into_a_standing_robot_and_some_who_do_not_wou
     distance = np.linalg.norm(seen["position"], axis=3)
     assert distance[:, :, :2].min() > RADIUS_M + 0.15
     assert distance[:, :, 2].min() < RADIUS_M + 0.15
+
+
+@pytest.mark.parametrize(("factor", "share"), [(0.0, 0.0), (1.0, 0.2), (5.0, 1.0)])
+def test_the_factor_says_how_many_who_cross_do_not_look_and_the_person_always_does(factor: float, share: float) -> None:
+    """At difficulty 1 a fifth of them, times the factor."""
+    people, _, _ = walkers(1.0, ignoring_factor=factor)
+    assert (people.looks[:, 0] == 1).all()
+    assert 1 - people.looks[:, 1:].mean() == pytest.approx(share, abs=0.08)
 
 
 def test_people_know_where_the_robot_was_a_reaction_time_ago() -> None:

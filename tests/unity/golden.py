@@ -26,7 +26,9 @@ from companion.tasks import (
     mobile_follow,
     mobile_goto,
 )
-from companion.tasks._scene import ALL
+from companion.tasks._room import draw_rooms
+from companion.tasks._scene import ALL, rows_of
+from companion.tasks._ways import shortest, ways_of
 from tests.unity.toolchain import PROJECT, Compilation, Toolchain, core
 
 Floats = NDArray[np.float64]
@@ -499,6 +501,26 @@ def _arm_now(scene: arm_reach.ArmScene, simulator: Simulator) -> _Now:
     )
 
 
+# --- furniture and points → the way round ---
+
+
+def ways_round(rooms: int, pairs: int, seed: int) -> tuple[Floats, Floats, Floats]:
+    """What C# is given of rooms with so many pairs of points anywhere, the ways between them, and the straight ones."""
+    recorder, random = RecordingGenerator(seed, rooms), np.random.default_rng(seed + 1)
+    size, pieces = random.uniform(4.0, 8.0, rooms), random.integers(0, mobile_follow.FURNITURE + 1, rooms)
+    drawn = draw_rooms(size, pieces, mobile_follow.FURNITURE, recorder)  # pyright: ignore[reportArgumentType]
+    ends = random.uniform(-0.5, 0.5, (rooms, pairs, 4)) * size[:, None, None]
+    each = np.repeat(np.arange(rooms), pairs)
+    start, end = ends.reshape(-1, 4)[:, :2], ends.reshape(-1, 4)[:, 2:]
+    given = [np.array([rooms, mobile_follow.FURNITURE, pairs], np.float64)]
+    for room in range(rooms):
+        draws = recorder.of(room)
+        given += [np.array([size[room], pieces[room], len(draws)]), draws, ends[room].ravel()]
+    ways = shortest(rows_of(ways_of(drawn), each), rows_of(drawn, each), start, end)
+    straight = np.linalg.norm(end - start, axis=1)
+    return np.concatenate(given), ways.reshape(rooms, pairs), straight.reshape(rooms, pairs)
+
+
 TRACES = {
     "mobile_goto": mobile_goto_traces,
     "arm_reach": arm_reach_traces,
@@ -508,6 +530,14 @@ TRACES = {
     "arm_rally": arm_rally_traces,
 }
 """The tasks whose whole scene is in C#."""
+
+
+def signals_of_steps(task: Task, traces: Traces, numbers: Floats, steps: int) -> list[dict[str, Floats]]:
+    """Per copy the signals after each of its decisions `[steps, size]`, of numbers such as `traces` expects."""
+    size = sum(signal.size for signal in task.signals)
+    width = size + traces.beside
+    rows = numbers[:, numbers.shape[1] - steps * width :].reshape(len(numbers), steps, width)
+    return [unstack(task, copy[:, :size]) for copy in rows]
 
 
 def trace_difference(golden: Golden, folder: Path, name: str, traces: Traces) -> Floats:

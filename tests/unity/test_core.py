@@ -164,27 +164,51 @@ def test_an_episode_is_reported_under_the_same_keys_with_the_same_figures(
 
 
 @pytest.mark.parametrize(
-    ("name", "copies", "steps", "happens"),
+    ("name", "stretches", "happens"),
     [
-        ("mobile_goto", 50, 40, "contact"),
-        ("arm_reach", 50, 40, "success"),
-        ("mobile_follow", 2, 400, "band_share"),  # to the end, where success is told
-        ("mobile_ball", 2, 250, "ball_is_out"),
-        ("arm_handover", 2, 240, "success"),
-        ("arm_rally", 2, 250, "returns"),
+        ("mobile_goto", (50, 40, 5), "contact"),
+        ("arm_reach", (50, 40, 5), "success"),
+        ("mobile_follow", (2, 400, 2), "band_share"),  # to the end, where success is told; furniture comes between
+        ("mobile_ball", (2, 250, 5), "ball_is_out"),
+        ("arm_handover", (2, 240, 5), "success"),
+        ("arm_rally", (2, 250, 5), "returns"),
     ],
 )
 def test_csharp_starts_drives_and_measures_as_python_does(
-    golden: Golden, tmp_path: Path, name: str, copies: int, steps: int, happens: str
+    golden: Golden, tmp_path: Path, name: str, stretches: tuple[int, int, int], happens: str
 ) -> None:
-    """The same draws and the same physics, over whole stretches: rooms, people, scans, targets, delays, noise."""
-    task, traces = tasks.load(name), TRACES[name](copies, steps, 5)
+    """The same draws and the same physics, over whole stretches: rooms, people, scans, targets, delays, noise.
+
+    A stretch is told as copies, steps and a seed.
+    """
+    task, steps, traces = tasks.load(name), stretches[1], TRACES[name](*stretches)
     assert parity.trace_difference(golden, tmp_path, name, traces).max() <= TOLERANCE
-    size, beside = sum(signal.size for signal in task.signals), traces.beside
-    first = traces.expected.shape[1] - steps * (size + beside)
-    stretch = traces.expected[:, first:].reshape(copies * steps, size + beside)
-    seen = parity.unstack(task, stretch[:, :size])
+    told = parity.signals_of_steps(task, traces, traces.expected, steps)
+    seen = {signal: np.concatenate([one[signal] for one in told]) for signal in told[0]}
     assert seen["distance"].std() > 0.01 and (seen["action_change"] != 0).any() and seen[happens].any()
+    if "way" in seen:
+        assert (seen["way"] > seen["distance"] + 0.01).mean() > 0.1
+
+
+@pytest.mark.parametrize("name", ["mobile_follow", "mobile_ball"])
+def test_the_older_scan_is_as_old_as_pythons(golden: Golden, tmp_path: Path, name: str) -> None:
+    """With noise no two scans are the same, so that another one would be noticed."""
+    task, steps, scans_back = tasks.load(name), 30, {"mobile_follow": 3, "mobile_ball": 1}[name]
+    traces = TRACES[name](2, steps, 7)
+    made = golden.through(tmp_path, [name], traces.given)[0].reshape(traces.expected.shape)
+    for one in parity.signals_of_steps(task, traces, made, steps):
+        nearness, before = one["lidar_nearness"], one["lidar_nearness_before"]
+        np.testing.assert_array_equal(before[scans_back:], nearness[:-scans_back])
+        others = [back for back in range(5) if back != scans_back]
+        assert all((before[5:] != nearness[5 - back : steps - back]).any(axis=1).all() for back in others)
+
+
+def test_ways_round_furniture_are_pythons(golden: Golden, tmp_path: Path) -> None:
+    rooms, pairs = 200, 50
+    given, expected, straight = parity.ways_round(rooms, pairs, 11)
+    made, _ = golden.through(tmp_path, ["ways"], given)
+    assert np.abs(made.reshape(rooms, pairs) - expected).max() <= TOLERANCE
+    assert (expected > straight + 0.01).mean() > 0.2
 
 
 def test_a_decision_allocates_nothing(golden: Golden) -> None:

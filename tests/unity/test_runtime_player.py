@@ -25,7 +25,7 @@ from tests.unity.toolchain import Toolchain
 
 MODELS = Path(__file__).parents[2] / "exported_models"
 START_LIMIT_S = 120
-EPISODES = {"mobile_goto": 12, "arm_reach": 12, "arm_handover": 12}
+EPISODES = {"mobile_goto": 12, "arm_reach": 12, "arm_handover": 12, "mobile_follow": 12}
 FEW_EPISODES = 4
 """Of the other tasks, whose episodes are long."""
 

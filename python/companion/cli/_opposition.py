@@ -28,11 +28,16 @@ POINTS = RecipeText("points", "", "")
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "ppo": {
         "steps": 60_000,
-        "copies": 128,
-        "rollout_steps": 256,
-        "epochs": 8,
-        "hidden_sizes": [64, 64],
+        "copies": 64,
+        "rollout_steps": 64,
+        "epochs": 10,
+        "minibatches": 2,
+        "hidden_sizes": [32],
+        "learning_rate": 3e-3,
+        "target_kl": 0.08,
+        "stop_kl": 0.3,
         "entropy_coefficient": 0.005,
+        "threads": 1,
     }
 }
 """Of each trainer, where nobody says otherwise. A step is a decision of the other side; a rollout's are the robot's."""

@@ -43,9 +43,9 @@ SAMPLED = 100
 
 @dataclass(frozen=True)
 class SelfPlay:
-    """Settings of self-play; those that ML-Agents has are called as there and mean the same."""
+    """Settings of self-play, by which arm_rally learned; those that ML-Agents has mean the same there."""
 
-    team_change: Count = 100_000
+    team_change: Count = 400_000
     """Decisions of the robot that it learns from in its turn."""
     opponent_steps: Count = 2_000
     """Decisions of the opponent that it learns from in its turn; one takes many of the robot's."""
@@ -53,9 +53,9 @@ class SelfPlay:
     """The last so many opponents are played against."""
     play_against_latest_model_ratio: Fraction = 0.5
     """Share of the episodes against the newest of them; the others are drawn from the window."""
-    scripted_ratio: Fraction = 0.25
+    scripted_ratio: Fraction = 0.5
     """Before that, share of the episodes against the task's own scripted opponent."""
-    held_out_every: Annotated[int, Between(0)] = 5
+    held_out_every: Annotated[int, Between(0)] = 4
     """Every so manieth opponent is never played against, to be judged against at the end; 0 holds none out."""
     initial_elo: Positive = 1200.0
     """Where ratings begin; the scripted opponent's stays there."""

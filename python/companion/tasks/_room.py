@@ -38,6 +38,11 @@ class Room:
         to_wall = self.half_size[:, None] - np.abs(point).max(axis=2)
         return np.minimum(_outside(out_x, out_y).min(axis=2), to_wall)
 
+    def gaps(self, point: Floats) -> Floats:
+        """From points `[k, n, 2]` to each piece, `[k, n, pieces]` m, negative inside."""
+        _, _, out_x, out_y = self._from_pieces(point)
+        return _outside(out_x, out_y)
+
     def clearance_and_way_out(self, point: Floats) -> tuple[Floats, Floats]:
         """`clearance`, and the unit vectors `[k, n, 2]` that lead away from what is nearest."""
         x, y, out_x, out_y = self._from_pieces(point)

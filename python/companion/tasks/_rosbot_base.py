@@ -64,12 +64,19 @@ PERTURBATIONS = (
     Perturbation("lidar_dropout_share", "1", 0, 0, 0.05, (0, 1), "Share of rays that come back empty."),
     Perturbation("lidar_yaw_rad", "rad", 0, -0.05, 0.05, (-0.5, 0.5), "Scanner mounted askew."),
 )
-SEEN_SIGNALS = (
-    Signal("lidar_nearness", BEAMS, "1/m", "One over the nearest return of each 9 degree sector, from straight ahead."),
-    Signal("lidar_nearness_before", BEAMS, "1/m", "The same of the scan before, 0.1 s older."),
-    Signal("velocity", 2, "m/s, rad/s", "Forward and turning speed from odometry."),
-)
-"""What the robot measures itself."""
+
+
+def seen_signals(scans_back: int) -> tuple[Signal, ...]:
+    """What the robot measures itself; the older scan is so many before the last."""
+    older = f"{'the scan before' if scans_back == 1 else 'a scan before'}, {scans_back * CONTROL_PERIOD_S:.1f} s older"
+    nearest = "One over the nearest return of each 9 degree sector, from straight ahead."
+    return (
+        Signal("lidar_nearness", BEAMS, "1/m", nearest),
+        Signal("lidar_nearness_before", BEAMS, "1/m", f"The same of {older}."),
+        Signal("velocity", 2, "m/s, rad/s", "Forward and turning speed from odometry."),
+    )
+
+
 TRUE_SIGNALS = (
     Signal("position_room", 2, "m", "The robot's true position in the room, whose middle is the origin."),
     Signal("yaw_room", 1, "rad", "The robot's true heading there, counter-clockwise from the room's x axis."),
@@ -105,9 +112,8 @@ class Base:
     """Forward and turning speed that its controller asks of the wheels `[copies, 2]`, m/s and rad/s."""
     slip: Floats
     """Share of each side's speed that is lost `[copies, 2]`."""
-    scan: Floats
-    """The last scan as the robot sees it `[copies, BEAMS]`, m."""
-    scan_before: Floats
+    scans: Floats
+    """The last scans as the robot sees them, the newest last `[copies, scans, BEAMS]`, m."""
     lidar_noise: Floats
     lidar_dropout: Floats
     lidar_yaw: Floats
@@ -120,14 +126,14 @@ class Base:
     """Of the episode so far `[copies]`."""
 
 
-def empty_base(copies: int) -> Base:
-    """Space for so many."""
-    pairs, scans = (np.zeros((copies, 2)) for _ in range(2)), (np.zeros((copies, BEAMS)) for _ in range(2))
-    return Base(*pairs, *scans, *(np.zeros(copies) for _ in range(7)))
+def empty_base(copies: int, scans_back: int) -> Base:
+    """Space for so many, which remember the last scan and so many before it."""
+    scans = np.zeros((copies, 1 + scans_back, BEAMS))
+    return Base(np.zeros((copies, 2)), np.zeros((copies, 2)), scans, *(np.zeros(copies) for _ in range(7)))
 
 
 def begin(base: Base, which: Which, perturbation: Mapping[str, Floats]) -> None:
-    """Stand still at the start of an episode; `look` is still to be called twice."""
+    """Stand still at the start of an episode; `look_first` is still to be called."""
     for values in (base.command, base.speed, base.acceleration, base.jerk_squared, base.decisions):
         values[which] = 0.0
     base.slip[which, 0], base.slip[which, 1] = perturbation["wheel_slip_left"], perturbation["wheel_slip_right"]
@@ -147,6 +153,14 @@ def drive(base: Base, physics: Physics, wanted: Floats) -> None:
     base.decisions += 1
 
 
+def look_first(
+    base: Base, which: Which, physics: Physics, around: tuple[Room, People], random: np.random.Generator
+) -> None:
+    """All the scans that are remembered, at an episode's start."""
+    for _ in range(base.scans.shape[1]):
+        look(base, which, physics, around, random)
+
+
 def look(base: Base, which: Which, physics: Physics, around: tuple[Room, People], random: np.random.Generator) -> None:
     """Turn the scanner once in these copies, among what is `around` in all of them."""
     room, people = around
@@ -156,8 +170,8 @@ def look(base: Base, which: Which, physics: Physics, around: tuple[Room, People]
     ranges = cast(rows_of(room, which), people.position[which], PERSON_AT_SCANNER_M, place, yaw, RAYS)
     limits = (_BOT.lidar_min_m, _BOT.lidar_max_m)
     ranges = as_scanned(ranges, base.lidar_noise[which], base.lidar_dropout[which], limits, random)
-    base.scan_before[which] = base.scan[which]
-    base.scan[which] = nearest_per_sector(ranges, BEAMS)
+    newest = nearest_per_sector(ranges, BEAMS)[:, None]
+    base.scans[which] = np.concatenate((base.scans[which, 1:], newest), axis=1)
 
 
 def measure(
@@ -180,8 +194,8 @@ def measure(
     jerk = _jerk(base, which, forward[:, 0])
     decisions = np.maximum(base.decisions[which], 1)
     return {
-        "lidar_nearness": 1 / base.scan[which],
-        "lidar_nearness_before": 1 / base.scan_before[which],
+        "lidar_nearness": 1 / base.scans[which, -1],
+        "lidar_nearness_before": 1 / base.scans[which, 0],
         "velocity": body_velocity + 0.01 * random.standard_normal(body_velocity.shape),
         "position_room": place.copy(),
         "yaw_room": yaw.copy(),

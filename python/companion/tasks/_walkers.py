@@ -84,6 +84,16 @@ class Moods:
     """`[copies]`."""
 
 
+@dataclass(frozen=True)
+class Crowd:
+    """Who is about in starting episodes `[k]`."""
+
+    passers_by: Floats
+    difficulty: Floats
+    ignoring_factor: Floats
+    """On the share of passers-by who don't look."""
+
+
 def empty_walkers(copies: int, most: int, period_s: float) -> tuple[People, Moods]:
     """Space for so many people, where decisions are `period_s` apart."""
     each = (copies, most)
@@ -98,9 +108,9 @@ def between(ends: tuple[float, float], difficulty: Floats) -> Floats:
 
 
 def place_walkers(
-    rooms: Room, robot: Floats, first: Floats, count: Floats, difficulty: Floats, random: np.random.Generator
+    rooms: Room, robot: Floats, first: Floats, crowd: Crowd, random: np.random.Generator
 ) -> tuple[People, Moods]:
-    """People who begin to stroll, the first of them at `first` `[k, 2]`, `count` `[k]` passers-by elsewhere.
+    """People who begin to stroll, the first of them at `first` `[k, 2]`, passers-by elsewhere.
 
     `robot` is where it stands and its yaw `[k, 3]`; speeds are left for the caller to write.
     """
@@ -112,15 +122,16 @@ def place_walkers(
     for index in range(1, most):
         others = np.stack((robot[:, :2], first), axis=1)
         people.position[:, index] = draw_free_points(rooms, RADIUS_M + 0.05, others, (1.0, 0.8), random)
-    people.looks[:] = random.random((rows, most)) >= between(IGNORES_SHARE, difficulty)[:, None]
+    ignores = between(IGNORES_SHARE, crowd.difficulty) * crowd.ignoring_factor
+    people.looks[:] = random.random((rows, most)) >= ignores[:, None]
     people.looks[:, 0] = 1.0
     people.side[:] = np.where(random.random((rows, most)) < 0.5, 1.0, -1.0)
-    people.present[:] = np.arange(most)[None] <= count[:, None]
+    people.present[:] = np.arange(most)[None] <= crowd.passers_by[:, None]
     people.position[people.present == 0] = AWAY_M
     for index in range(most):
         people.waypoint[:, index] = draw_free_points(rooms, RADIUS_M, np.zeros((rows, 0, 2)), (), random)
     moods.heading[:] = random.uniform(-np.pi, np.pi, (rows, most))
-    moods.difficulty[:] = difficulty
+    moods.difficulty[:] = crowd.difficulty
     return people, moods
 
 

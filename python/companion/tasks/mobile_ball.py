@@ -26,6 +26,7 @@ from companion.tasks._task import Metric, Perturbation, Task, Way
 from companion.tasks._tracker import Tracks
 
 CONTROL_PERIOD_S = base_.CONTROL_PERIOD_S
+SCANS_BACK = 1
 MAX_EPISODE_S = 75.0
 AT_FEET_M = 0.75
 """From the person's middle to the ball's."""
@@ -42,7 +43,7 @@ READY_M = 0.45
 STARTS_AWAY_M = (1.5, 2.3)
 FURNITURE = 4
 PERSON_CLEARANCE_M, ROBOT_CLEARANCE_M = 1.0, 0.5
-_ROOM = Furnished("mobile_ball", base_.PHYSICS_STEP_S, FURNITURE, 1, floor_half_m=4.0, solid_for=3)
+_ROOM = Furnished("mobile_ball", base_.PHYSICS_STEP_S, FURNITURE, 1, floor_half_m=4.0, solid_for=3, cone="elliptic")
 _BALL, _BALL_VELOCITY = slice(3, 6), slice(3, 9)
 """Where its middle stands in `Physics.position`, and its velocity, straight and turning, in `Physics.velocity`."""
 _BALL_TURN = slice(6, 10)
@@ -62,8 +63,8 @@ _BALL_XML = f"""
     <geom name="ground" type="plane" size="4 4 0.1" contype="0" conaffinity="2" group="3"/>
     <body name="ball" pos="0 0 {BALL_RADIUS_M}">
       <freejoint name="ball"/>
-      <geom name="ball" type="sphere" size="{BALL_RADIUS_M}" mass="{BALL_MASS_KG}" contype="2" conaffinity="0"
-        condim="6" friction="0.6 0.002 0.003" priority="1" solref="0.02 0.5" rgba="0.85 0.2 0.25 1"/>
+      <geom name="ball" type="sphere" size="{BALL_RADIUS_M}" mass="{BALL_MASS_KG}" shellinertia="true" contype="2"
+        conaffinity="0" condim="6" friction="0.6 0.002 0.003" priority="1" solref="0.02 0.5" rgba="0.85 0.2 0.25 1"/>
     </body>"""
 _SENSORS_XML = """<contact name="contact" body1="robot" data="found" num="1"/>
             <actuatorfrc actuator="left_wheel"/><actuatorfrc actuator="right_wheel"/>
@@ -108,7 +109,7 @@ class BallScene:
             empty_rooms(copies, FURNITURE),
             _player.empty_player(copies),
             empty_people(copies, 1),
-            base_.empty_base(copies),
+            base_.empty_base(copies, SCANS_BACK),
             tracker.empty_tracks(copies, 2, 2, CONTROL_PERIOD_S),
             *(np.zeros(copies) for _ in range(6)),
         )
@@ -135,8 +136,7 @@ class BallScene:
         _ROOM.pose_room(self._names, which, physics, rooms)
         self._pose_person(which, physics, person)
         base_.begin(state.base, which, perturbation)
-        for _ in range(2):
-            base_.look(state.base, which, physics, (state.room, state.people), random)
+        base_.look_first(state.base, which, physics, (state.room, state.people), random)
         tracker.begin(state.tracks, which, np.stack((ball, person), axis=1), perturbation, random)
         state.ball_distance[which] = np.linalg.norm(ball - person, axis=1)
         state.ready_distance[which] = np.linalg.norm(_ready_place(ball, person) - robot, axis=1)
@@ -279,7 +279,7 @@ TASK = Task(
     physics_step_s=base_.PHYSICS_STEP_S,
     max_episode_s=MAX_EPISODE_S,
     signals=(
-        *base_.SEEN_SIGNALS,
+        *base_.seen_signals(SCANS_BACK),
         Signal("ball_distance", 1, "m", "Distance to where the camera tracker saw the ball last."),
         Signal("ball_direction", 2, "1", "Cosine and sine of that place's bearing in the robot's frame."),
         Signal("ball_velocity", 2, "m/s", "The ball's tracked velocity, ahead and to the left of the robot."),

@@ -14,10 +14,11 @@ from companion.tasks._mobile_room import SENSORS_XML, Furnished, drive_edits
 from companion.tasks._people import People
 from companion.tasks._room import Room, draw_free_points, draw_free_points_near, draw_rooms, empty_rooms
 from companion.tasks._rosbot_base import Base, in_robot_frame
-from companion.tasks._scene import ALL, Ends, Floats, ModelEdit, Names, Physics, Which, write_rows
+from companion.tasks._scene import ALL, Ends, Floats, ModelEdit, Names, Physics, Which, rows_of, write_rows
 from companion.tasks._task import Metric, Perturbation, Task, Way
 from companion.tasks._tracker import Tracks
-from companion.tasks._walkers import PASSERS_BY, Moods, empty_walkers, place_walkers, walk_on
+from companion.tasks._walkers import PASSERS_BY, Crowd, Moods, empty_walkers, place_walkers, walk_on
+from companion.tasks._ways import Ways, empty_ways, shortest, ways_of
 
 CONTROL_PERIOD_S = base_.CONTROL_PERIOD_S
 MAX_EPISODE_S = 40.0
@@ -34,6 +35,9 @@ GRACE_S = 5.0
 SUCCESS_SHARE = 0.8
 """Of the time after that."""
 STARTS_AWAY_M = (1.0, 2.5)
+SCANS_BACK = 3
+"""So far back is the older of the two scans that are seen: somebody who walks past is 15 cm farther by then, while
+ranges have 1 to 2 cm of noise."""
 FURNITURE = 6
 ROBOT_CLEARANCE_M, PERSON_CLEARANCE_M = 0.3, 0.3
 _ROOM = Furnished("mobile_follow", base_.PHYSICS_STEP_S, FURNITURE, 1 + PASSERS_BY, floor_half_m=4.5)
@@ -46,6 +50,8 @@ class FollowState:
     """What the scene remembers of each copy; dataclasses of arrays over copies."""
 
     room: Room
+    ways: Ways
+    """Round the furniture, from corner to corner."""
     people: People
     """The first is the one to walk with."""
     moods: Moods
@@ -71,9 +77,10 @@ class FollowScene:
         people, moods = empty_walkers(copies, 1 + PASSERS_BY, CONTROL_PERIOD_S)
         self.state = FollowState(
             room=empty_rooms(copies, FURNITURE),
+            ways=empty_ways(copies, FURNITURE),
             people=people,
             moods=moods,
-            base=base_.empty_base(copies),
+            base=base_.empty_base(copies, SCANS_BACK),
             tracks=tracker.empty_tracks(copies, 1, 2, CONTROL_PERIOD_S),
             kept=np.zeros(copies),
         )
@@ -88,10 +95,11 @@ class FollowScene:
         robot[:, :2] = draw_free_points(rooms, ROBOT_CLEARANCE_M, np.zeros((count, 0, 2)), (), random)
         robot[:, 2] = random.uniform(-np.pi, np.pi, count)
         person = draw_free_points_near(rooms, PERSON_CLEARANCE_M, robot[:, :2], STARTS_AWAY_M, random)
-        crowd = perturbation["people_count"], perturbation["difficulty"]
-        people, moods = place_walkers(rooms, robot, person, *crowd, random)
+        crowd = Crowd(perturbation["people_count"], perturbation["difficulty"], perturbation["ignoring_factor"])
+        people, moods = place_walkers(rooms, robot, person, crowd, random)
         people.speed[:] = perturbation["people_speed_mps"][:, None] * random.uniform(0.9, 1.1, people.speed.shape)
         write_rows(state.room, which, rooms)
+        write_rows(state.ways, which, ways_of(rooms))
         write_rows(state.people, which, people)
         write_rows(state.moods, which, moods)
         physics.position[which, :3] = robot
@@ -99,8 +107,7 @@ class FollowScene:
         _ROOM.pose_room(self._names, which, physics, rooms)
         _ROOM.pose_people(self._names, which, physics, people.position, (people.position, moods.heading))
         base_.begin(state.base, which, perturbation)
-        for _ in range(2):
-            base_.look(state.base, which, physics, (state.room, state.people), random)
+        base_.look_first(state.base, which, physics, (state.room, state.people), random)
         tracker.begin(state.tracks, which, people.position[:, :1], perturbation, random)
         return [
             *drive_edits(self._names, perturbation, rosbot.ROBOT.motor_stall_force_n, base_.CARRIED_SHARE),
@@ -159,11 +166,13 @@ class FollowScene:
         towards = -(velocity * (person - place)).sum(axis=1, keepdims=True) / distance
         in_way = (walking > WALKS_MPS) & (towards > walking * np.cos(AHEAD_RAD))
         facing = offset[:, :1] / distance
+        room, ways = rows_of(self.state.room, which), rows_of(self.state.ways, which)
         error = np.maximum(np.maximum(BAND_M[0] - distance, distance - BAND_M[1]), 0.0)
         in_band = (error == 0) & (facing >= np.cos(FACING_RAD)) & ~in_way
         return {
             "person_position_room": person.copy(),
             "distance": distance,
+            "way": shortest(ways, room, place, person)[:, None],
             "band_error": error,
             "facing": facing,
             "in_way": in_way.astype(np.float64),
@@ -181,7 +190,7 @@ TASK = Task(
     physics_step_s=base_.PHYSICS_STEP_S,
     max_episode_s=MAX_EPISODE_S,
     signals=(
-        *base_.SEEN_SIGNALS,
+        *base_.seen_signals(SCANS_BACK),
         Signal("person_distance", 1, "m", "Distance to where the camera tracker saw the person last."),
         Signal("person_direction", 2, "1", "Cosine and sine of that place's bearing in the robot's frame."),
         Signal("person_velocity", 2, "m/s", "The person's tracked velocity, ahead and to the left of the robot."),
@@ -191,6 +200,7 @@ TASK = Task(
         *base_.TRUE_SIGNALS,
         Signal("person_position_room", 2, "m", "The person's true position in the room."),
         Signal("distance", 1, "m", "True distance to the person, from middle to middle."),
+        Signal("way", 1, "m", "The shortest way there round the furniture, as one who is 0.44 m wide could go it."),
         Signal("band_error", 1, "m", "How far that is outside 1.0 to 1.5 m."),
         Signal("facing", 1, "1", "Cosine of the angle by which the robot is turned away from the person."),
         Signal("in_way", 1, "1", "1 while the person walks towards the robot, within 22.5 degrees of straight."),
@@ -219,6 +229,7 @@ TASK = Task(
         Perturbation("furniture_count", "pieces", 2, 1, 3, (0, FURNITURE), "Pieces of furniture.", True),
         Perturbation("people_count", "people", 1, 0, PASSERS_BY, (0, PASSERS_BY), "People who cross.", True),
         Perturbation("people_speed_mps", "m/s", 0.5, 0.4, 0.6, (0, 1.1), "Walking speed of everybody."),
+        Perturbation("ignoring_factor", "1", 1, 0.5, 1.5, (0, 5), "Factor on how many who cross don't look."),
     ),
     metrics=(
         Metric("band_share", "1", "Share of the time in the band.", "last"),

@@ -26,6 +26,9 @@ public static class Golden
                 ArmTrace armTrace = TracedArm(data, words[0]);
                 Files(words[2], words[3], (input, output) => Arm(armTrace, input, output));
                 break;
+            case "ways":
+                Files(words[2], words[3], (input, output) => WaysRound(data, input, output));
+                break;
             case "figure":
                 Files(words[2], words[3], (input, output) => FigureParts(data, input, output));
                 break;
@@ -230,6 +233,27 @@ public static class Golden
                 Write(output, scene.Command);
                 trace.WriteBeside(output);
             });
+    }
+
+    /// <summary>Rooms as Python drew them, and pairs of points in each → the shortest way from one to the other.</summary>
+    private static void WaysRound(CompanionData data, BinaryReader input, BinaryWriter output)
+    {
+        int rooms = (int)input.ReadDouble(), pieces = (int)input.ReadDouble(), pairs = (int)input.ReadDouble();
+        var room = new Room(data.Shared("room"), pieces);
+        var ways = new Ways(data.Shared("ways"), room);
+        for (int left = rooms; left > 0; left--)
+        {
+            double size = input.ReadDouble(), there = input.ReadDouble();
+            var draws = new RecordedDraws(Read(input, new double[(int)input.ReadDouble()]));
+            room.Draw(size, there, draws);
+            draws.ExpectNoneLeft();
+            ways.Find();
+            for (int pair = 0; pair < pairs; pair++)
+            {
+                double[] ends = Read(input, new double[4]);
+                output.Write(ways.Shortest(ends[0], ends[1], ends[2], ends[3]));
+            }
+        }
     }
 
     /// <summary>Ways to sit (hip, lean, side, palm) → places and turns of all parts of the figure.</summary>

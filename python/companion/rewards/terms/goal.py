@@ -21,6 +21,11 @@ def closeness(distance: SignalArray, *, reach_m: float = 5.0) -> Annotated[Value
     return np.clip(1.0 - distance[:, 0] / max(reach_m, 1e-6), 0.0, 1.0)
 
 
+def closeness_by_way(way: SignalArray, *, reach_m: float = 5.0) -> Annotated[Values, Quantity(0, 1, better="more")]:
+    """As `closeness`, of the shortest way round what stands between."""
+    return np.clip(1.0 - way[:, 0] / max(reach_m, 1e-6), 0.0, 1.0)
+
+
 def approaching(approach_speed: SignalArray) -> Annotated[Values, Quantity(unit="m/s", better="more")]:
     """How fast the distance to the goal shrinks; summed over time it is the way gained, undiscounted."""
     return approach_speed[:, 0]

@@ -30,6 +30,16 @@ def out_of_line(
     return 1.0 - tolerance(intercept_error[:, 0], margin=margin_m)
 
 
+def near_rail(
+    paddle_pose_base: SignalArray, *, aside_m: float = 0.3, margin_m: float = 0.06
+) -> Annotated[Values, Quantity(0, 1, better="less")]:
+    """0 while the paddle's middle is no farther aside than `aside_m`, rising linearly to 1 at `margin_m` beyond.
+
+    Held straight, the paddle touches a rail at 0.36 m.
+    """
+    return np.clip((np.abs(paddle_pose_base[:, 1]) - aside_m) / max(margin_m, 1e-6), 0.0, 1.0)
+
+
 def hard_ball(
     ball_speed_to_person: SignalArray, *, limit_mps: float = 0.7
 ) -> Annotated[Values, Quantity(0, 1, better="less")]:

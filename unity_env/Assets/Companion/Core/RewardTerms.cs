@@ -29,6 +29,7 @@ namespace Companion.Core
             ["ball_struck"] = Value,
             ["came_back_in_reach"] = Value,
             ["closeness"] = FallingTo,
+            ["closeness_by_way"] = FallingTo,
             ["distance_to_goal"] = Value,
             ["facing_goal"] = Value,
             ["facing_person"] = Value,
@@ -44,6 +45,7 @@ namespace Companion.Core
             ["near_band"] = NearBand,
             ["near_forearm"] = FallingTo,
             ["near_goal"] = NearGoal,
+            ["near_rail"] = NearRail,
             ["on_collision_course"] = FallingTo,
             ["out_of_line"] = OutOfLine,
             ["paddle_speed_squared"] = Square,
@@ -134,6 +136,12 @@ namespace Companion.Core
         private static double NearBand(double[] signals, Slice[] at, double[] settings)
         {
             return Tolerance(Math.Abs(signals[at[0].Start] - settings[0]), 0.0, settings[1]);
+        }
+
+        private static double NearRail(double[] signals, Slice[] at, double[] settings)
+        {
+            double aside = Math.Abs(signals[at[0].Start + 1]);
+            return Math.Clamp((aside - settings[0]) / Math.Max(settings[1], Least), 0.0, 1.0);
         }
 
         private static double KeepingBand(double[] signals, Slice[] at, double[] settings)

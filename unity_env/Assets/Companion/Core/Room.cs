@@ -108,10 +108,27 @@ namespace Companion.Core
             double nearest = HalfSize - Math.Max(Math.Abs(x), Math.Abs(y));
             for (int piece = 0; piece < Pieces; piece++)
             {
-                ToPiece(piece, x, y, out double localX, out double localY);
-                nearest = Math.Min(nearest, Outside(Math.Abs(localX) - HalfX[piece], Math.Abs(localY) - HalfY[piece]));
+                nearest = Math.Min(nearest, Gap(piece, x, y));
             }
             return nearest;
+        }
+
+        /// <summary>From a point to a piece, m, negative inside.</summary>
+        public double Gap(int piece, double x, double y)
+        {
+            ToPiece(piece, x, y, out double localX, out double localY);
+            return Outside(Math.Abs(localX) - HalfX[piece], Math.Abs(localY) - HalfY[piece]);
+        }
+
+        /// <summary>Whether a straight way goes through a piece that is grown by so much to each side.</summary>
+        public bool IsCrossed(int piece, in Segment way, double marginM)
+        {
+            ToPiece(piece, way.StartX, way.StartY, out double startX, out double startY);
+            ToPiece(piece, way.EndX, way.EndY, out double endX, out double endY);
+            Strip(startX, endX, HalfX[piece] + marginM, out double enterX, out double leaveX);
+            Strip(startY, endY, HalfY[piece] + marginM, out double enterY, out double leaveY);
+            double enter = Math.Max(0.0, Math.Max(enterX, enterY)), leave = Math.Min(1.0, Math.Min(leaveX, leaveY));
+            return enter < leave;
         }
 
         /// <summary><see cref="Clearance"/>, and the unit vector that leads away from what is nearest.</summary>
@@ -121,8 +138,7 @@ namespace Companion.Core
             int nearest = -1;
             for (int piece = 0; piece < Pieces; piece++)
             {
-                ToPiece(piece, x, y, out double localX, out double localY);
-                double outside = Outside(Math.Abs(localX) - HalfX[piece], Math.Abs(localY) - HalfY[piece]);
+                double outside = Gap(piece, x, y);
                 if (outside < gap)
                 {
                     gap = outside;
@@ -234,6 +250,15 @@ namespace Companion.Core
             leave = middle + reach;
         }
 
+        /// <summary>At which shares of its way a point enters and leaves the strip of half width <paramref name="half"/> about 0.</summary>
+        private static void Strip(double from, double to, double half, out double enter, out double leave)
+        {
+            double way = Math.Abs(to - from) < 1e-9 ? 1e-9 : to - from;
+            double one = (-half - from) / way, other = (half - from) / way;
+            enter = Math.Min(one, other);
+            leave = Math.Max(one, other);
+        }
+
         /// <summary>The numbers of the cells in a drawn order.</summary>
         private void DrawCells(IDraws draws)
         {
@@ -275,6 +300,23 @@ namespace Companion.Core
             double cos = Math.Cos(Yaw[piece]), sin = Math.Sin(Yaw[piece]);
             wayX = (cos * alongX - sin * alongY) / length;
             wayY = (sin * alongX + cos * alongY) / length;
+        }
+    }
+
+    /// <summary>A straight way over the floor, m.</summary>
+    public readonly struct Segment
+    {
+        public readonly double StartX;
+        public readonly double StartY;
+        public readonly double EndX;
+        public readonly double EndY;
+
+        public Segment(double startX, double startY, double endX, double endY)
+        {
+            StartX = startX;
+            StartY = startY;
+            EndX = endX;
+            EndY = endY;
         }
     }
 

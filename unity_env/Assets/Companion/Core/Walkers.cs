@@ -114,7 +114,7 @@ namespace Companion.Core
         /// <param name="room">Where they walk.</param>
         /// <param name="robot">Where the robot stands.</param>
         /// <param name="first">Where the first of them stands.</param>
-        /// <param name="crowd">How many pass by, how fast all walk, how difficult they make it.</param>
+        /// <param name="crowd">How many pass by, how fast all walk, how difficult they make it, how many don't look.</param>
         /// <param name="draws">Chance.</param>
         public void Place(Room room, Pose2 robot, Pose2 first, in Crowd crowd, IDraws draws)
         {
@@ -128,7 +128,7 @@ namespace Companion.Core
             {
                 room.DrawFreePoint(RadiusM + 0.05, fromRobot, fromFirst, draws, out X[person], out Y[person]);
             }
-            DrawCharacters(draws);
+            DrawCharacters(Between(_ignoresShare) * crowd.IgnoringFactor, draws);
             for (int person = 0; person < Count; person++)
             {
                 Present[person] = person <= crowd.PassersBy;
@@ -175,11 +175,11 @@ namespace Companion.Core
         /// <summary>From what holds at difficulty 0 to what holds at 1.</summary>
         private double Between(double[] ends) => ends[0] + (ends[1] - ends[0]) * _difficulty;
 
-        private void DrawCharacters(IDraws draws)
+        private void DrawCharacters(double ignoresShare, IDraws draws)
         {
             for (int person = 0; person < Count; person++)
             {
-                bool looks = draws.Uniform(0.0, 1.0) >= Between(_ignoresShare);
+                bool looks = draws.Uniform(0.0, 1.0) >= ignoresShare;
                 _looks[person] = looks || person == 0;
             }
             for (int person = 0; person < Count; person++)
@@ -368,11 +368,15 @@ namespace Companion.Core
         /// <summary>How often and how abruptly they change what they do, 0 to 1.</summary>
         public readonly double Difficulty;
 
-        public Crowd(double passersBy, double speedMps, double difficulty)
+        /// <summary>On the share of passers-by who don't look.</summary>
+        public readonly double IgnoringFactor;
+
+        public Crowd(double passersBy, double speedMps, double difficulty, double ignoringFactor)
         {
             PassersBy = passersBy;
             SpeedMps = speedMps;
             Difficulty = difficulty;
+            IgnoringFactor = ignoringFactor;
         }
     }
 }

@@ -9,6 +9,7 @@ namespace Companion.Core
     public sealed class MobileFollowScene : RosbotScene
     {
         private readonly Walkers _people;
+        private readonly Ways _ways;
         private readonly Places _at;
         private readonly double[] _bandM;
         private readonly double[] _startsAwayM;
@@ -19,7 +20,7 @@ namespace Companion.Core
         private readonly double _robotClearanceM;
         private readonly double _personClearanceM;
         private readonly int _graceSteps;
-        private readonly int _roomSize, _furnitureCount, _peopleCount, _peopleSpeed, _difficulty;
+        private readonly int _roomSize, _furnitureCount, _peopleCount, _peopleSpeed, _difficulty, _ignoring;
         private double _kept;
 
         public MobileFollowScene(CompanionData data) : base(data, new MobileFollowRules(data.Task("mobile_follow")), 1)
@@ -27,6 +28,7 @@ namespace Companion.Core
             JsonValue constants = Task.Constants, walkers = data.Shared("walkers");
             int most = 1 + walkers["PASSERS_BY"].Integer;
             _people = new Walkers(data.Shared("people"), walkers, most, Task.ControlPeriodS);
+            _ways = new Ways(data.Shared("ways"), Room);
             _at = new Places(Task.Signals);
             _bandM = constants["BAND_M"].Numbers;
             _startsAwayM = constants["STARTS_AWAY_M"].Numbers;
@@ -43,6 +45,7 @@ namespace Companion.Core
             _peopleCount = known.IndexOf("people_count");
             _peopleSpeed = known.IndexOf("people_speed_mps");
             _difficulty = known.IndexOf("difficulty");
+            _ignoring = known.IndexOf("ignoring_factor");
         }
 
         /// <summary>The first is the one to walk with.</summary>
@@ -70,10 +73,12 @@ namespace Companion.Core
         protected override void Arrange(IDraws draws)
         {
             Room.Draw(World.Value(_roomSize), World.Value(_furnitureCount), draws);
+            _ways.Find();
             Room.DrawFreePoint(_robotClearanceM, default, draws, out double x, out double y);
             StartPose = new Pose2(x, y, draws.Uniform(-Math.PI, Math.PI));
             Room.DrawFreePointNear(_personClearanceM, StartPose, _startsAwayM, draws, out double personX, out double personY);
-            var crowd = new Crowd(World.Value(_peopleCount), World.Value(_peopleSpeed), World.Value(_difficulty));
+            double difficulty = World.Value(_difficulty), ignoring = World.Value(_ignoring);
+            var crowd = new Crowd(World.Value(_peopleCount), World.Value(_peopleSpeed), difficulty, ignoring);
             _people.Place(Room, StartPose, new Pose2(personX, personY, 0.0), crowd, draws);
             _kept = 0.0;
         }
@@ -102,6 +107,7 @@ namespace Companion.Core
             signals[_at.PersonPosition] = People.X[0];
             signals[_at.PersonPosition + 1] = People.Y[0];
             signals[_at.Distance] = distance;
+            signals[_at.Way] = _ways.Shortest(body.X, body.Y, People.X[0], People.Y[0]);
             signals[_at.BandError] = error;
             signals[_at.Facing] = facing;
             signals[_at.InWay] = isInWay ? 1.0 : 0.0;
@@ -111,7 +117,7 @@ namespace Companion.Core
         /// <summary>Where each signal begins.</summary>
         private sealed class Places
         {
-            public readonly int SeenDistance, SeenDirection, SeenVelocity, SeenAge, PersonPosition, Distance, BandError;
+            public readonly int SeenDistance, SeenDirection, SeenVelocity, SeenAge, PersonPosition, Distance, Way, BandError;
             public readonly int Facing, InWay, InBand, BandShare, Success;
 
             public Places(SignalLayout signals)
@@ -122,6 +128,7 @@ namespace Companion.Core
                 SeenAge = signals.Where("person_age_s").Start;
                 PersonPosition = signals.Where("person_position_room").Start;
                 Distance = signals.Where("distance").Start;
+                Way = signals.Where("way").Start;
                 BandError = signals.Where("band_error").Start;
                 Facing = signals.Where("facing").Start;
                 InWay = signals.Where("in_way").Start;

@@ -36,6 +36,8 @@ namespace Companion.Core
 
         private const double OdometryNoise = 0.01;
 
+        private const int ScansBack = 1;
+
         private readonly TurtleBot3 _robot;
         private readonly LaserScan _lidar;
         private readonly People _people;
@@ -67,7 +69,7 @@ namespace Companion.Core
             Room = new Room(data.Shared("room"), constants["FURNITURE"].Integer);
             _people = new People(data.Shared("people"), constants["PEOPLE"].Integer);
             Rays = constants["RAYS"].Integer;
-            _lidar = new LaserScan(Rays, constants["BEAMS"].Integer, _robot.LidarMinM, _robot.LidarMaxM);
+            _lidar = new LaserScan(Rays, constants["BEAMS"].Integer, _robot.LidarMinM, _robot.LidarMaxM, ScansBack);
             _forward = Task.Action[0];
             _turning = Task.Action[1];
             _at = new Places(Task.Signals);

@@ -32,7 +32,8 @@ namespace Companion.Core
             _robot = data.Rosbot;
             JsonValue shared = data.Shared("rosbot_base");
             Rays = shared["RAYS"].Integer;
-            _lidar = new LaserScan(Rays, shared["BEAMS"].Integer, _robot.LidarMinM, _robot.LidarMaxM);
+            int beams = shared["BEAMS"].Integer, scansBack = task.Constants["SCANS_BACK"].Integer;
+            _lidar = new LaserScan(Rays, beams, _robot.LidarMinM, _robot.LidarMaxM, scansBack);
             _nearM = shared["NEAR_M"].Number;
             _touchM = shared["TOUCH_M"].Number;
             _laterS = data.Shared("mobile_room")["LATER_S"].Number;
@@ -59,7 +60,7 @@ namespace Companion.Core
 
         public double RightWheelMps { get; private set; }
 
-        /// <summary>An episode starts: stand still. <see cref="Look"/> is still to be called twice.</summary>
+        /// <summary>An episode starts: stand still. <see cref="LookFirst"/> is still to be called.</summary>
         public void Begin(Perturbations perturbations)
         {
             _perturbations = perturbations;
@@ -74,6 +75,15 @@ namespace Companion.Core
             double ahead = _robot.LidarPositionBaseM[0];
             double x = robot.X + ahead * Math.Cos(robot.Yaw), y = robot.Y + ahead * Math.Sin(robot.Yaw);
             return new Pose2(x, y, robot.Yaw + _perturbations.Value(_lidarYaw));
+        }
+
+        /// <summary>All the scans that are remembered, at an episode's start.</summary>
+        public void LookFirst(IDraws draws)
+        {
+            for (int scan = 0; scan < _lidar.Scans; scan++)
+            {
+                Look(draws);
+            }
         }
 
         /// <summary>Turn the scanner once.</summary>
@@ -101,11 +111,7 @@ namespace Companion.Core
         {
             double cos = Math.Cos(body.Yaw), sin = Math.Sin(body.Yaw);
             double forward = cos * body.VelocityX + sin * body.VelocityY;
-            for (int beam = 0; beam < _lidar.Nearest.Length; beam++)
-            {
-                signals[_at.Nearness + beam] = 1.0 / _lidar.Nearest[beam];
-                signals[_at.NearnessBefore + beam] = 1.0 / _lidar.NearestBefore[beam];
-            }
+            MeasureScans(signals);
             signals[_at.Velocity] = forward + OdometryNoise * draws.Normal();
             signals[_at.Velocity + 1] = body.TurningSpeed + OdometryNoise * draws.Normal();
             signals[_at.Position] = body.X;
@@ -121,6 +127,16 @@ namespace Companion.Core
         }
 
         private static double Number(bool claim) => claim ? 1.0 : 0.0;
+
+        private void MeasureScans(double[] signals)
+        {
+            double[] newest = _lidar.Nearest, before = _lidar.NearestBefore;
+            for (int beam = 0; beam < newest.Length; beam++)
+            {
+                signals[_at.Nearness + beam] = 1.0 / newest[beam];
+                signals[_at.NearnessBefore + beam] = 1.0 / before[beam];
+            }
+        }
 
         /// <summary>What is near, and whom the robot has touched; gives the distance to the nearest person's body, m.</summary>
         private double MeasureNeighbours(in MobileBody body, Room room, Figures people, double[] signals)

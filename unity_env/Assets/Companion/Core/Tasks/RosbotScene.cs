@@ -60,8 +60,7 @@ namespace Companion.Core
 
         public void FirstScan(IDraws draws)
         {
-            Base.Look(draws);
-            Base.Look(draws);
+            Base.LookFirst(draws);
             LookAtStart();
             Tracker.Begin(World, draws);
         }
