@@ -117,7 +117,7 @@ def save(picture: Image.Image, path: Path) -> None:
     print(f"{path}  {path.stat().st_size // 1024} KiB")
 
 
-def draw_curves(runs: Sequence[Path], path: Path) -> None:
+def draw_curves(runs: Sequence[Path], path: Path, wanted: float) -> None:
     """Success and return of each run against its training time.
 
     Raises:
@@ -134,7 +134,7 @@ def draw_curves(runs: Sequence[Path], path: Path) -> None:
         for axes, values in ((left, 100 * column(curve, SUCCESS)), (right, column(curve, RETURN))):
             (line,) = axes.plot(minutes, smooth(values), label=run.name)
             axes.plot(minutes, values, color=line.get_color(), alpha=0.2)
-    left.axhline(95, color="grey", linewidth=0.8, linestyle=":")
+    left.axhline(wanted, color="grey", linewidth=0.8, linestyle=":")
     left.set(xlabel="training time, min", ylabel="success while exploring, %", ylim=(0, 100))
     right.set(xlabel="training time, min", ylabel="return per episode")
     left.legend(frameon=False)
@@ -179,12 +179,15 @@ def main() -> int:
     parser.add_argument("what", choices=("robots", "curves"))
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where pictures go (default: %(default)s)")
     parser.add_argument("--runs", type=Path, nargs="+", help="run directories (default: runs/TASK of every task)")
+    parser.add_argument("--wanted", type=float, default=95, help="success that is marked, %% (default: %(default)s)")
+    parser.add_argument("--out", default=CURVES, help="name of the curves' picture (default: %(default)s)")
     chosen = parser.parse_args()
     try:
         if chosen.what == "robots":
             draw_robots(chosen.folder)
         else:
-            draw_curves(chosen.runs or [Path("runs", name) for name in tasks.names()], chosen.folder / CURVES)
+            runs = chosen.runs or [Path("runs", name) for name in tasks.names()]
+            draw_curves(runs, chosen.folder / chosen.out, chosen.wanted)
     except (ValueError, ModuleNotFoundError) as error:
         print(f"pictures: {error}", file=sys.stderr)
         return 2
