@@ -74,7 +74,7 @@ def test_a_saved_state_goes_on_exactly(name: str) -> None:
 def test_an_episode_is_truncated_at_its_time_limit_and_starts_anew(name: str) -> None:
     task = tasks.load(name)
     simulator = Simulator(task, 4, overrides=calm(name))
-    simulator.reset(11)
+    simulator.reset(12)
     still = np.tile(task.rest_action, (4, 1))
     frames = [simulator.step(still) for _ in range(task.max_episode_steps + 1)]
     assert not any(frame.ended.any() for frame in frames[:-2])
