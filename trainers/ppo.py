@@ -314,6 +314,11 @@ class Learner:
         config = self.config
         return linearly(config.teacher_coefficient, 0.0, self.steps / (config.teacher_steps or config.steps))
 
+    @property
+    def is_taught(self) -> bool:
+        """Whether there is a teacher whose advice still counts."""
+        return self.teacher is not None and self.teacher_coefficient > 0.0
+
     def follow_schedules(self) -> None:
         """Set what changes from the first step to the last to this moment's value."""
         config, progress = self.config, self.steps / self.config.steps
@@ -411,6 +416,8 @@ def collect(world: VecEnv, learner: Learner, rollout: Rollout, observation: NDAr
     actor, memory = learner.actor, learner.actor_memory
     rollout.begin(observation)
     for t in range(rollout.steps):
+        if learner.teacher is not None and learner.is_taught and t % learner.config.teacher_interval == 0:
+            rollout.advice[t] = torch.from_numpy(learner.teacher())
         outputs, remembered = learner.actor_body.step(actor.normaliser(rollout.observation[t]), memory)
         action = actor.given(outputs, rollout.open_choices(t, world.action_mask)).sample(learner.generator)
         given = world_action(action, learner.space)
@@ -456,22 +463,9 @@ def advantages(rollout: Rollout, learner: Learner) -> Batch:
         "value": critic.returns(judgement.value[:-1].unsqueeze(-1)).squeeze(-1),
         "target": critic.returns(returns.unsqueeze(-1)).squeeze(-1),
     }
-    if learner.teacher is not None and learner.teacher_coefficient > 0.0:
-        columns["advice"] = advised(learner.teacher, rollout.observation[:-1], config.teacher_interval)
+    if learner.is_taught:
+        columns["advice"] = rollout.advice
     return _batch(rollout, learner, columns, judgement)
-
-
-def advised(teacher: Advise, observation: Tensor, interval: int) -> Tensor:
-    """What a teacher would do about observations `[steps, copies, size]`, `[steps, copies, entries]`.
-
-    Only every so many steps one is asked about; the other rows are NaN.
-    """
-    steps, copies = observation.shape[:2]
-    asked = observation[::interval]
-    answers = torch.from_numpy(teacher(asked.flatten(0, 1).cpu().numpy())).to(observation)
-    advice = observation.new_full((steps, copies, answers.shape[-1]), math.nan)
-    advice[::interval] = answers.unflatten(0, asked.shape[:2])
-    return advice
 
 
 @dataclass(frozen=True)

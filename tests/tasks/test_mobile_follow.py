@@ -221,3 +221,37 @@ def test_the_way_goes_round_furniture_while_the_distance_goes_through() -> None:
     assert value(signals, "distance") == pytest.approx(2.0, abs=1e-3)
     assert value(signals, "way") == pytest.approx(2 * math.hypot(0.4, 0.6) + 1.2, abs=1e-2)
     simulator.close()
+
+
+@pytest.mark.parametrize("coming_from", [(0.0, 2.5), (0.0, -2.5), (-2.5, 0.0), (-1.8, 1.8)])
+def test_the_teacher_gets_out_of_the_way_of_somebody_who_does_not_look(coming_from: tuple[float, float]) -> None:
+    """They walk at 0.5 m/s to where the robot stands in the band, and go on."""
+    simulator = placed((0, 0, 0), (1.25, 0), people_count=1)
+    state = simulator._scene.state
+    assert isinstance(state, mobile_follow.FollowState)
+    assert TASK.teacher is not None
+    teacher, signals, nearest = TASK.teacher(), simulator.signals, np.inf
+    way = -np.array(coming_from) / np.hypot(*coming_from)
+    for step in range(100):
+        state.people.position[0, 1], state.people.velocity[0, 1] = coming_from + 0.05 * step * way, 0.5 * way
+        state.people.looks[0, 1], state.people.waypoint[0, 1] = 0.0, coming_from + 10 * way
+        state.people.speed[0, 1], state.moods.heading[0, 1] = 0.5, math.atan2(way[1], way[0])
+        frame = simulator.step(teacher(signals))
+        signals = frame.next_signals
+        nearest = min(nearest, value(frame.signals, "clearance"))
+        assert not frame.ended.any()
+        if np.linalg.norm(coming_from + 0.05 * step * way) < 0.35:
+            break
+    assert nearest > 0.05
+    simulator.close()
+
+
+def test_everybody_s_place_and_pace_are_told() -> None:
+    simulator = Simulator(TASK, 8, seed=3, threads=1, overrides={"people_count": 1})
+    before = simulator.reset()["people_position_room"]
+    signals = rest(simulator, 1)[-1].signals
+    assert np.array_equal(signals["people_position_room"][:, :2], signals["person_position_room"])
+    assert np.allclose(signals["people_position_room"], before + 0.1 * signals["people_velocity_room"])
+    assert (np.abs(signals["people_position_room"][:, 4:]) > 10).all()  # the second who crosses is not there
+    assert (signals["people_velocity_room"][:, 4:] == 0).all()
+    simulator.close()

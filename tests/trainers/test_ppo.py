@@ -300,8 +300,8 @@ class Taught(Bandit):
         step.reward[:] = self._random.standard_normal(self.num_envs)
         return step
 
-    def advise(self, observation: Floats) -> Floats:
-        return -0.5 * observation[:, :1]
+    def advise(self) -> Floats:
+        return -0.5 * self._observation[:, :1]
 
 
 @pytest.mark.parametrize("taught", [{}, {"teacher_interval": 4}])
@@ -318,8 +318,8 @@ def test_where_rewards_say_nothing_the_policy_does_what_its_teacher_would(
 
 def test_the_teacher_falls_silent_and_rewards_decide(tmp_path: Path) -> None:
     class Misled(Bandit):
-        def advise(self, observation: Floats) -> Floats:
-            return -0.5 * observation[:, :1]
+        def advise(self) -> Floats:
+            return -0.5 * self._observation[:, :1]
 
     with Run(tmp_path, quiet=True) as run:
         actor = train(Misled, Config(**SMALL, steps=24_000, teacher_coefficient=1.0, teacher_steps=4 * 512), run)

@@ -1,5 +1,6 @@
 """What a policy lived through between two updates, in tensors that are allocated once."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,6 +33,8 @@ class Rollout:
     """Step, copies and true last observations of the episodes that were cut off."""
     memory: list[Memory]
     """What the policy remembered before each decision."""
+    advice: Tensor
+    """What a teacher would have done, `[steps, copies, continuous entries]`; NaN where it was not asked."""
 
     @classmethod
     def empty(
@@ -53,6 +56,7 @@ class Rollout:
             active=room(steps, copies, dtype=torch.bool),
             cut_off=[],
             memory=[],
+            advice=room(steps, copies, space.continuous),
         )
 
     @property
@@ -74,6 +78,7 @@ class Rollout:
         """Forget the last rollout; `observation` is what to act on first."""
         self.cut_off.clear()
         self.memory.clear()
+        self.advice.fill_(math.nan)
         self.observation[0] = torch.from_numpy(observation)
 
     def open_choices(self, t: int, mask: NDArray[np.bool_] | None) -> Tensor | None:

@@ -6,9 +6,9 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Advise: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""What a teacher would do: from observations `[rows, observation_size]` to continuous actions `[rows, action_size]` in
-[-1, 1]. A world that has a teacher has it as a method `advise`; the others have none."""
+Advise: TypeAlias = Callable[[], NDArray[np.float32]]
+"""What a teacher would do now in every copy: continuous actions `[num_envs, action_size]` in [-1, 1]. A world that has
+a teacher has it as a method `advise`; the others have none. The teacher may know more than the observation tells."""
 
 
 class Episodes(Protocol):

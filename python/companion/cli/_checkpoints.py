@@ -131,7 +131,7 @@ class _Sizes:
     def step(self, action: NDArray[np.float32]) -> "Step":
         raise AssertionError("the training stops before its first step")
 
-    def advise(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+    def advise(self) -> NDArray[np.float32]:
         raise AssertionError("nobody learns")
 
     def get_state(self) -> None:

@@ -5,14 +5,13 @@ what the scanner shows, turns to it, and pushes it along the line to the person.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from companion.robots import rosbot
-from companion.tasks._controllers import always, same, shaken, wrapped
+from companion.tasks._controllers import always, late, same, shaken, wrapped
 from companion.tasks._free_ways import free_way, soonest_touched, straight_ahead, way_round
 from companion.tasks._rosbot_base import (
     MAX_BACKWARD_SPEED_MPS,
@@ -55,67 +54,63 @@ CALM_SHARE = 0.5
 """Of the last action that is kept in the next."""
 
 
-@dataclass(frozen=True)
-class Returner:
-    """Plays ball, at a share of the speed."""
+def play(signals: Signals) -> Floats:
+    """The action `[copies, 2]`."""
+    person = _soon(signals, signals["person_distance"] * signals["person_direction"])
+    velocity = signals["ball_velocity"]
+    ball = signals["ball_distance"] * signals["ball_direction"]
+    ball = _soon(signals, ball + velocity * (signals["tracked_age_s"][:, :1] + DELAY_S))
+    away, gap = _unit(ball - person)
+    is_theirs = (gap < HELD_M) & (np.linalg.norm(velocity, axis=1) < HELD_MPS)
+    to_ball, ball_distance = _unit(ball)
+    in_line = -(to_ball * away).sum(axis=1)
+    is_lined_up = in_line > np.where(ball_distance < AT_HAND_M, STILL_IN_LINE, IN_LINE)
+    pushes = (ball_distance < PUSHES_WITHIN_M) & is_lined_up & (to_ball[:, 0] > 0.8)
+    action = np.where(pushes[:, None], _push(ball, person, gap), _get_behind(signals, ball, away))
+    action = np.where(is_theirs[:, None], _give_room(signals, person), action)
+    return CALM_SHARE * signals["previous_action"] + (1 - CALM_SHARE) * action
 
-    speed_share: float = 1.0
-    brings_to_m: float = BRINGS_TO_M
 
-    def play(self, signals: Signals) -> Floats:
-        """The action `[copies, 2]`."""
-        person = _soon(signals, signals["person_distance"] * signals["person_direction"])
-        velocity = signals["ball_velocity"]
-        ball = signals["ball_distance"] * signals["ball_direction"]
-        ball = _soon(signals, ball + velocity * (signals["tracked_age_s"][:, :1] + DELAY_S))
-        away, gap = _unit(ball - person)
-        is_theirs = (gap < max(HELD_M, self.brings_to_m + 0.1)) & (np.linalg.norm(velocity, axis=1) < HELD_MPS)
-        to_ball, ball_distance = _unit(ball)
-        in_line = -(to_ball * away).sum(axis=1)
-        is_lined_up = in_line > np.where(ball_distance < AT_HAND_M, STILL_IN_LINE, IN_LINE)
-        pushes = (ball_distance < PUSHES_WITHIN_M) & is_lined_up & (to_ball[:, 0] > 0.8)
-        action = np.where(pushes[:, None], self._push(ball, person, gap), self._get_behind(signals, ball, away))
-        action = np.where(is_theirs[:, None], self._give_room(signals, person), action)
-        return CALM_SHARE * signals["previous_action"] + (1 - CALM_SHARE) * action
+def _push(ball: Floats, person: Floats, gap: Floats) -> Floats:
+    """Along the line to the person, slower towards its end."""
+    bearing = _bearing(ball)
+    heading = bearing + np.clip(wrapped(bearing - _bearing(person)), -0.6, 0.6)
+    left = np.maximum(gap - BRINGS_TO_M, 0.0)
+    speed = np.where(left > 0, np.clip(LAST_PUSH_MPS + 0.4 * left, 0.0, PUSH_MPS), 0.0)
+    return _action(speed * np.cos(np.clip(heading, -1.0, 1.0)), STEERING_PER_S * heading)
 
-    def _push(self, ball: Floats, person: Floats, gap: Floats) -> Floats:
-        """Along the line to the person, slower towards its end."""
-        bearing = _bearing(ball)
-        heading = bearing + np.clip(wrapped(bearing - _bearing(person)), -0.6, 0.6)
-        left = np.maximum(gap - self.brings_to_m, 0.0)
-        speed = np.where(left > 0, np.clip(LAST_PUSH_MPS + 0.4 * left, 0.0, PUSH_MPS), 0.0)
-        return _action(speed * self.speed_share * np.cos(np.clip(heading, -1.0, 1.0)), STEERING_PER_S * heading)
 
-    def _get_behind(self, signals: Signals, ball: Floats, away: Floats) -> Floats:
-        """To the place behind where the ball will be, then turned to it."""
-        velocity = signals["ball_velocity"]
-        reach = np.linalg.norm(ball, axis=1, keepdims=True)
-        later = ball + 0.8 * velocity * np.minimum(reach / MAX_FORWARD_SPEED_MPS, LEAD_S)
-        goal = later + BEHIND_M * away
-        side = np.stack((-away[:, 1], away[:, 0]), axis=1)
-        # The robot is at the origin: on which side of the line through ball and person, and is the ball in its way?
-        hand = np.where((side * -later).sum(axis=1) >= 0, 1.0, -1.0)[:, None]
-        in_front = (-later * away).sum(axis=1) < 0.15
-        goal = np.where(in_front[:, None], later + AROUND_M * hand * side + 0.35 * away, goal)
-        distance = np.linalg.norm(goal, axis=1)
-        there = (distance < 0.15) & ~in_front
-        heading = np.where(there, _bearing(ball), _way_round(signals, goal))
-        pace = np.where(there, 0.0, np.minimum(MAX_FORWARD_SPEED_MPS, 0.2 + 1.2 * distance)) * self.speed_share
-        ranges = 1 / signals["lidar_nearness"]
-        ahead = straight_ahead(free_way(ranges, HALF_WIDTH_M))
-        pace = pace * np.clip(ahead / BRAKING_M, 0.0, 1.0) * np.clip(np.cos(heading), 0.0, 1.0) ** 2
-        return _action(pace, STEERING_PER_S * heading)
+def _get_behind(signals: Signals, ball: Floats, away: Floats) -> Floats:
+    """To the place behind where the ball will be, then turned to it."""
+    velocity = signals["ball_velocity"]
+    reach = np.linalg.norm(ball, axis=1, keepdims=True)
+    later = ball + 0.8 * velocity * np.minimum(reach / MAX_FORWARD_SPEED_MPS, LEAD_S)
+    goal = later + BEHIND_M * away
+    side = np.stack((-away[:, 1], away[:, 0]), axis=1)
+    # The robot is at the origin: on which side of the line through ball and person, and is the ball in its way?
+    hand = np.where((side * -later).sum(axis=1) >= 0, 1.0, -1.0)[:, None]
+    in_front = (-later * away).sum(axis=1) < 0.15
+    goal = np.where(in_front[:, None], later + AROUND_M * hand * side + 0.35 * away, goal)
+    distance = np.linalg.norm(goal, axis=1)
+    there = (distance < 0.15) & ~in_front
+    heading = np.where(there, _bearing(ball), _way_round(signals, goal))
+    pace = np.where(there, 0.0, np.minimum(MAX_FORWARD_SPEED_MPS, 0.2 + 1.2 * distance))
+    ranges = 1 / signals["lidar_nearness"]
+    ahead = straight_ahead(free_way(ranges, HALF_WIDTH_M))
+    pace = pace * np.clip(ahead / BRAKING_M, 0.0, 1.0) * np.clip(np.cos(heading), 0.0, 1.0) ** 2
+    return _action(pace, STEERING_PER_S * heading)
 
-    def _give_room(self, signals: Signals, person: Floats) -> Floats:
-        """Back off from a person who has the ball, turned to them."""
-        beams = signals["lidar_nearness"].shape[1]
-        behind = slice(beams // 2 - beams // 10, beams // 2 + beams // 10 + 1)
-        free = (1 / signals["lidar_nearness"][:, behind]).min(axis=1) - rosbot.ROBOT.radius_m
-        near = np.linalg.norm(person, axis=1) < ROOM_M
-        heading = _bearing(person)
-        backward = np.clip(free - 0.2, 0.0, MAX_BACKWARD_SPEED_MPS) * self.speed_share
-        pace = np.where(near & (np.abs(heading) < 1.0), -backward, 0.0)
-        return _action(pace, STEERING_PER_S * heading)
+
+def _give_room(signals: Signals, person: Floats) -> Floats:
+    """Back off from a person who has the ball, turned to them."""
+    beams = signals["lidar_nearness"].shape[1]
+    behind = slice(beams // 2 - beams // 10, beams // 2 + beams // 10 + 1)
+    free = (1 / signals["lidar_nearness"][:, behind]).min(axis=1) - rosbot.ROBOT.radius_m
+    near = np.linalg.norm(person, axis=1) < ROOM_M
+    heading = _bearing(person)
+    backward = np.clip(free - 0.2, 0.0, MAX_BACKWARD_SPEED_MPS)
+    pace = np.where(near & (np.abs(heading) < 1.0), -backward, 0.0)
+    return _action(pace, STEERING_PER_S * heading)
 
 
 def _soon(signals: Signals, offset: Floats) -> Floats:
@@ -152,12 +147,13 @@ def _way_round(signals: Signals, goal: Floats) -> Floats:
     return np.where(np.abs(wrapped(chosen - bearing)) < 0.1, bearing, chosen)
 
 
-RIGHT = Returner()
+LATE_STEPS = 50
+"""For so many decisions the late one does not move."""
 
 
 def baseline() -> Controller:
     """The classical controller."""
-    return RIGHT.play
+    return play
 
 
 def into_person(signals: Signals) -> Floats:
@@ -176,15 +172,17 @@ def _rush(heading: Floats) -> Floats:
 
 def stay_behind(signals: Signals) -> Floats:
     """Be behind the ball all the time, and never push it."""
-    return np.where(signals["ready_distance"] < 0.3, (STAND, 0.0), RIGHT.play(signals))
+    return np.where(signals["ready_distance"] < 0.3, (STAND, 0.0), play(signals))
 
 
 def probes() -> tuple[Probe, ...]:
     """The probes of mobile_ball."""
     return (
-        Probe("right", "good", "Gets behind the ball and pushes it back.", partial(same, RIGHT.play)),
-        Probe("right_at_leisure", "slow", "Does the same at 0.88 of the speed.", partial(same, Returner(0.88).play)),
-        Probe("right_but_nervous", "careless", "Does the same and shakes.", partial(shaken, RIGHT.play, 0.2, 0.1)),
+        Probe("right", "good", "Gets behind the ball and pushes it back.", partial(same, play)),
+        Probe(
+            "right_but_late", "slow", "Stands for 5 s, then does the same.", partial(late, play, LATE_STEPS, STAND, 0.0)
+        ),
+        Probe("right_but_nervous", "careless", "Does the same and shakes.", partial(shaken, play, 0.2, 0.1)),
         Probe("freeze", "lazy", "Stands still.", partial(always, STAND, 0.0)),
         Probe("spin", "lazy", "Turns on the spot.", partial(always, STAND, 0.8)),
         Probe("vibrate", "lazy", "Wags on the spot.", _wagging),

@@ -3,6 +3,7 @@
 A task is sent to other processes, probes included, and a lambda can't be: probes make their controllers by `partial`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,18 @@ def shaken(controller: Controller, *amplitude: float) -> Controller:
 def shaking(*amplitude: float) -> Controller:
     """Nothing but the shaking, about the action 0."""
     return shaken(always(*(0.0 for _ in amplitude)), *amplitude)
+
+
+def late(controller: Controller, steps: int, *rest: float) -> Controller:
+    """The controller, after so many decisions of nothing but the action `rest`."""
+    rests, taken = always(*rest), 0
+
+    def act(signals: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        nonlocal taken
+        taken += 1
+        return rests(signals) if taken <= steps else controller(signals)
+
+    return act
 
 
 class Alternation:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from companion.robots import rosbot
-from companion.tasks._controllers import always, same, shaken
+from companion.tasks._controllers import always, late, same, shaken
 from companion.tasks._free_ways import free_way, soonest_touched, straight_ahead, way_round
 from companion.tasks._rosbot_base import (
     MAX_BACKWARD_SPEED_MPS,
@@ -76,7 +76,7 @@ def _arcs() -> tuple[Floats, Floats]:
     return np.stack(((speed - middle) / half, turn / MAX_TURNING_SPEED_RADPS), axis=1), pose
 
 
-_ACTIONS, _POSES = _arcs()
+ACTIONS, _POSES = _arcs()
 _SPEEDS = np.repeat(SPEEDS_MPS[None], len(TURNS_RADPS), axis=0).ravel()
 _TIMES = HORIZON_S * np.arange(1, MOMENTS + 1) / MOMENTS
 
@@ -90,12 +90,15 @@ class Follower:
 
     def follow(self, signals: Signals) -> Floats:
         """The best arc's action `[copies, 2]`."""
-        w = self.weights
-        cost = self._placing(signals) + w.clearance * _crowding(signals)
-        change = _ACTIONS[None] - signals["previous_action"][:, None]
-        cost = cost + w.effort * np.abs(change).sum(axis=2)
         far = signals["person_distance"] > self.keep_m + FAR_M
-        return np.where(far, _way_round(signals), _ACTIONS[cost.argmin(axis=1)])
+        return np.where(far, way_to_person(signals), ACTIONS[self._cost(signals).argmin(axis=1)])
+
+    def _cost(self, signals: Signals) -> Floats:
+        """Of each arc `[copies, arcs]`."""
+        w = self.weights
+        change = ACTIONS[None] - signals["previous_action"][:, None]
+        cost = self._placing(signals) + w.clearance * _crowding(signals)
+        return cost + w.effort * np.abs(change).sum(axis=2)
 
     def _placing(self, signals: Signals) -> Floats:
         """How badly an arc places the robot to the person `[copies, arcs]`."""
@@ -121,7 +124,7 @@ def _run_on(speed: Floats) -> Floats:
     return speed * DELAY_S + change * np.abs(change) / (2 * rosbot.ROBOT.max_acceleration_mps2)
 
 
-def _way_round(signals: Signals) -> Floats:
+def way_to_person(signals: Signals) -> Floats:
     """Drive for the free way that leads most nearly to the person: the vector field histogram of mobile_goto."""
     direction = signals["person_direction"]
     ranges = 1 / signals["lidar_nearness"]
@@ -158,19 +161,6 @@ def baseline() -> Controller:
     return RIGHT.follow
 
 
-def late(controller: Controller, steps: int) -> Controller:
-    """The controller, after so many decisions of standing still."""
-    taken = 0
-
-    def act(signals: Signals) -> Floats:
-        nonlocal taken
-        taken += 1
-        rest = np.tile((STAND, 0.0), (len(signals["velocity"]), 1))
-        return rest if taken <= steps else controller(signals)
-
-    return act
-
-
 def into_person(signals: Signals) -> Floats:
     """Head for the person at full speed."""
     cosine, sine = signals["person_direction"].T
@@ -194,7 +184,12 @@ def probes() -> tuple[Probe, ...]:
     follow = RIGHT.follow
     return (
         Probe("right", "good", "Keeps the distance by a dynamic window about the person.", partial(same, follow)),
-        Probe("right_but_late", "slow", "Stands for 3 s, then does the same.", partial(late, follow, LATE_STEPS)),
+        Probe(
+            "right_but_late",
+            "slow",
+            "Stands for 3 s, then does the same.",
+            partial(late, follow, LATE_STEPS, STAND, 0.0),
+        ),
         Probe(
             "right_but_shaking", "careless", "Does the same and shakes all along.", partial(shaken, follow, 0.15, 0.3)
         ),

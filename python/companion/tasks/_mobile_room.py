@@ -34,12 +34,16 @@ class Furnished:
     solid_for: int = 1
     """Collision bits: 1 is the robot's hull; a task may add bodies of its own that walls, furniture and people stop."""
 
+    cone: str = "pyramidal"
+    """Of friction. The elliptic one costs more, and slows a rolling ball alike whichever way it rolls."""
+
     def mjcf(self, inside: str, actuators: str, sensors: str) -> str:
         """The MuJoCo model, with what stands and moves `inside`, the robot among it."""
         return f"""
         <mujoco model="{self.name}">
           <compiler angle="radian" autolimits="true"/>
-          <option timestep="{self.physics_step_s}" integrator="implicitfast" iterations="10" ls_iterations="10"/>
+          <option timestep="{self.physics_step_s}" integrator="implicitfast" iterations="10" ls_iterations="10"
+            cone="{self.cone}"/>
           <visual>
             <global offwidth="1280" offheight="960"/>
             <headlight ambient="0.4 0.4 0.4" diffuse="0.45 0.45 0.45"/>

@@ -130,6 +130,8 @@ class Task:
     """With which its recipes are tested; () where there are none."""
     baseline: Callable[[], Controller] | None = None
     """Makes the classical controller that learned policies are compared with; it looks at observed signals only."""
+    teacher: Callable[[], Controller] | None = None
+    """Makes what a policy may start from: it may look at true signals too; None where the baseline teaches."""
     other_side: "OtherSide | None" = None
     """Who plays against the robot and may learn, too; None where nobody does."""
 

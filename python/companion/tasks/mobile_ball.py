@@ -43,7 +43,7 @@ READY_M = 0.45
 STARTS_AWAY_M = (1.5, 2.3)
 FURNITURE = 4
 PERSON_CLEARANCE_M, ROBOT_CLEARANCE_M = 1.0, 0.5
-_ROOM = Furnished("mobile_ball", base_.PHYSICS_STEP_S, FURNITURE, 1, floor_half_m=4.0, solid_for=3)
+_ROOM = Furnished("mobile_ball", base_.PHYSICS_STEP_S, FURNITURE, 1, floor_half_m=4.0, solid_for=3, cone="elliptic")
 _BALL, _BALL_VELOCITY = slice(3, 6), slice(3, 9)
 """Where its middle stands in `Physics.position`, and its velocity, straight and turning, in `Physics.velocity`."""
 _BALL_TURN = slice(6, 10)
@@ -63,8 +63,8 @@ _BALL_XML = f"""
     <geom name="ground" type="plane" size="4 4 0.1" contype="0" conaffinity="2" group="3"/>
     <body name="ball" pos="0 0 {BALL_RADIUS_M}">
       <freejoint name="ball"/>
-      <geom name="ball" type="sphere" size="{BALL_RADIUS_M}" mass="{BALL_MASS_KG}" contype="2" conaffinity="0"
-        condim="6" friction="0.6 0.002 0.003" priority="1" solref="0.02 0.5" rgba="0.85 0.2 0.25 1"/>
+      <geom name="ball" type="sphere" size="{BALL_RADIUS_M}" mass="{BALL_MASS_KG}" shellinertia="true" contype="2"
+        conaffinity="0" condim="6" friction="0.6 0.002 0.003" priority="1" solref="0.02 0.5" rgba="0.85 0.2 0.25 1"/>
     </body>"""
 _SENSORS_XML = """<contact name="contact" body1="robot" data="found" num="1"/>
             <actuatorfrc actuator="left_wheel"/><actuatorfrc actuator="right_wheel"/>

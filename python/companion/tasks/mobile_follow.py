@@ -10,6 +10,7 @@ from companion.signals import Signal
 from companion.tasks import _rosbot_base as base_
 from companion.tasks import _tracker as tracker
 from companion.tasks._follow_probes import baseline, probes
+from companion.tasks._follow_teacher import teacher
 from companion.tasks._mobile_room import SENSORS_XML, Furnished, drive_edits
 from companion.tasks._people import People
 from companion.tasks._room import Room, draw_free_points, draw_free_points_near, draw_rooms, empty_rooms
@@ -41,6 +42,7 @@ ranges have 1 to 2 cm of noise."""
 FURNITURE = 6
 ROBOT_CLEARANCE_M, PERSON_CLEARANCE_M = 0.3, 0.3
 _ROOM = Furnished("mobile_follow", base_.PHYSICS_STEP_S, FURNITURE, 1 + PASSERS_BY, floor_half_m=4.5)
+_PEOPLE_SIZE = 2 * (1 + PASSERS_BY)
 _STEPS = round(MAX_EPISODE_S / CONTROL_PERIOD_S)
 _GRACE_STEPS = round(GRACE_S / CONTROL_PERIOD_S)
 
@@ -171,6 +173,8 @@ class FollowScene:
         in_band = (error == 0) & (facing >= np.cos(FACING_RAD)) & ~in_way
         return {
             "person_position_room": person.copy(),
+            "people_position_room": self.state.people.position[which].reshape(len(place), -1).copy(),
+            "people_velocity_room": self.state.people.velocity[which].reshape(len(place), -1).copy(),
             "distance": distance,
             "way": shortest(ways, room, place, person)[:, None],
             "band_error": error,
@@ -199,6 +203,8 @@ TASK = Task(
         Signal("action_change", 2, "1", "That action less the one before."),
         *base_.TRUE_SIGNALS,
         Signal("person_position_room", 2, "m", "The person's true position in the room."),
+        Signal("people_position_room", _PEOPLE_SIZE, "m", "The same of everybody, one after the other, x and y."),
+        Signal("people_velocity_room", _PEOPLE_SIZE, "m/s", "How they walk there; 0 of those who are not there."),
         Signal("distance", 1, "m", "True distance to the person, from middle to middle."),
         Signal("way", 1, "m", "The shortest way there round the furniture, as one who is 0.44 m wide could go it."),
         Signal("band_error", 1, "m", "How far that is outside 1.0 to 1.5 m."),
@@ -242,4 +248,5 @@ TASK = Task(
     motions=base_.MOTIONS,
     probes=probes(),
     baseline=baseline,
+    teacher=teacher,
 )

@@ -139,16 +139,16 @@ class EmbeddedWorld:
             costs=rewards.cost,
         )
 
-    def advise(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the task's classical controller would do about observations `[rows, observation_size]`.
+    def advise(self) -> NDArray[np.float32]:
+        """What the task's teacher would do now in every copy, `[num_envs, action_size]`.
 
         Raises:
             ValueError: if the task has none.
         """
-        if self.task.baseline is None:
+        teacher = self.task.teacher or self.task.baseline
+        if teacher is None:
             raise ValueError(f"task '{self.task.name}' has no classical controller to learn from")
-        signals = {name: np.asarray(part, np.float64) for name, part in self._layout.unpack(observation).items()}
-        return np.asarray(self.task.baseline()(signals), np.float32)
+        return np.asarray(teacher()(self._simulator.signals), np.float32)
 
     def parameter_names(self) -> list[str]:
         """What `set_parameter` takes: reward parameters, then perturbations."""

@@ -106,6 +106,13 @@ namespace Companion.Core
             bool isInBand = error == 0.0 && facing >= _cosFacing && !isInWay;
             signals[_at.PersonPosition] = People.X[0];
             signals[_at.PersonPosition + 1] = People.Y[0];
+            for (int person = 0, at = 0; person < People.Count; person++, at += 2)
+            {
+                signals[_at.PeoplePosition + at] = People.X[person];
+                signals[_at.PeoplePosition + at + 1] = People.Y[person];
+                signals[_at.PeopleVelocity + at] = People.VelocityX[person];
+                signals[_at.PeopleVelocity + at + 1] = People.VelocityY[person];
+            }
             signals[_at.Distance] = distance;
             signals[_at.Way] = _ways.Shortest(body.X, body.Y, People.X[0], People.Y[0]);
             signals[_at.BandError] = error;
@@ -117,8 +124,8 @@ namespace Companion.Core
         /// <summary>Where each signal begins.</summary>
         private sealed class Places
         {
-            public readonly int SeenDistance, SeenDirection, SeenVelocity, SeenAge, PersonPosition, Distance, Way, BandError;
-            public readonly int Facing, InWay, InBand, BandShare, Success;
+            public readonly int SeenDistance, SeenDirection, SeenVelocity, SeenAge, PersonPosition, PeoplePosition, PeopleVelocity;
+            public readonly int Distance, Way, BandError, Facing, InWay, InBand, BandShare, Success;
 
             public Places(SignalLayout signals)
             {
@@ -127,6 +134,8 @@ namespace Companion.Core
                 SeenVelocity = signals.Where("person_velocity").Start;
                 SeenAge = signals.Where("person_age_s").Start;
                 PersonPosition = signals.Where("person_position_room").Start;
+                PeoplePosition = signals.Where("people_position_room").Start;
+                PeopleVelocity = signals.Where("people_velocity_room").Start;
                 Distance = signals.Where("distance").Start;
                 Way = signals.Where("way").Start;
                 BandError = signals.Where("band_error").Start;
